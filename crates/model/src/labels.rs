@@ -1,0 +1,243 @@
+//! A series' identity: an immutable, sorted set of (name, value) pairs in one shared allocation.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// A sorted label set without duplicate names and without empty values; cloning is one reference count.
+///
+/// All pairs lie in one string, each text behind its length. Lengths are written in six-bit groups, least significant
+/// first, with bit 6 set on all but the last group: such bytes are ASCII, so that the whole stays valid UTF-8 and every
+/// name and value is a plain slice of it.
+///
+/// Ordering is Prometheus': pair by pair, name then value, a prefix first (`model/labels`, `Compare`).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Labels {
+    packed: Arc<str>,
+}
+
+impl Labels {
+    /// The set without labels.
+    pub fn empty() -> Self {
+        Self { packed: Arc::from("") }
+    }
+
+    /// Builds a set from pairs in any order. Pairs with an empty value are dropped; of pairs with the same name the
+    /// last one stays. (Input from outside is checked for duplicates before it gets here.)
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut sorted: Vec<(&str, &str)> = pairs.into_iter().collect();
+        sorted.sort_by(|a, b| a.0.cmp(b.0)); // stable: the last of equal names stays last
+        let mut unique: Vec<(&str, &str)> = Vec::with_capacity(sorted.len());
+        for pair in sorted {
+            match unique.last_mut() {
+                Some(last) if last.0 == pair.0 => *last = pair,
+                _ => unique.push(pair),
+            }
+        }
+        unique.retain(|pair| !pair.1.is_empty());
+        Self::from_sorted(unique)
+    }
+
+    /// Builds a set from pairs that are sorted by name, without duplicates and without empty values.
+    ///
+    /// The order is the caller's promise, checked in debug builds.
+    pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut packed = String::new();
+        let mut previous: Option<&str> = None;
+        for (name, value) in pairs {
+            debug_assert!(previous.is_none_or(|p| p < name), "labels out of order: {previous:?} then {name:?}");
+            debug_assert!(!value.is_empty(), "label {name:?} has an empty value");
+            previous = Some(name);
+            push_text(&mut packed, name);
+            push_text(&mut packed, value);
+        }
+        Self { packed: Arc::from(packed) }
+    }
+
+    /// The pairs in order of their names.
+    pub fn iter(&self) -> LabelsIter<'_> {
+        LabelsIter { rest: &self.packed }
+    }
+
+    /// The value of the label `name`, if the set has it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().take_while(|pair| pair.0 <= name).find(|pair| pair.0 == name).map(|pair| pair.1)
+    }
+
+    /// The value of `__name__`, or "".
+    pub fn metric_name(&self) -> &str {
+        self.get(crate::METRIC_NAME).unwrap_or("")
+    }
+
+    /// How many pairs the set has.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether the set has no pair.
+    pub fn is_empty(&self) -> bool {
+        self.packed.is_empty()
+    }
+
+    /// Bytes that the texts take in memory.
+    pub fn size_bytes(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// The set without the labels for which `drop` says so.
+    pub fn without(&self, mut drop: impl FnMut(&str) -> bool) -> Self {
+        Self::from_sorted(self.iter().filter(|pair| !drop(pair.0)))
+    }
+
+    /// A builder that starts from this set.
+    pub fn to_builder(&self) -> LabelsBuilder {
+        LabelsBuilder { pairs: self.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect() }
+    }
+}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.packed, &other.packed) { Ordering::Equal } else { self.iter().cmp(other.iter()) }
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl std::fmt::Debug for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// `{name="value", ...}`, values escaped as Go's `%q` does for printable text.
+impl std::fmt::Display for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("{")?;
+        for (i, (name, value)) in self.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{name}={value:?}")?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// Iterates over the pairs of [`Labels`].
+#[derive(Clone, Debug)]
+pub struct LabelsIter<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for LabelsIter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (name, rest) = take_text(self.rest);
+        let (value, rest) = take_text(rest);
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
+/// Changes a label set pair by pair.
+#[derive(Clone, Debug, Default)]
+pub struct LabelsBuilder {
+    pairs: Vec<(String, String)>,
+}
+
+impl LabelsBuilder {
+    /// An empty builder.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets `name` to `value`; an empty value removes the label.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.remove(name);
+        if !value.is_empty() {
+            self.pairs.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    /// Removes `name`, if it is there.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        self.pairs.retain(|pair| pair.0 != name);
+        self
+    }
+
+    /// The set as it stands.
+    pub fn build(&self) -> Labels {
+        Labels::from_pairs(self.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())))
+    }
+}
+
+fn push_text(packed: &mut String, text: &str) {
+    let mut length = text.len();
+    while length >= 64 {
+        packed.push(char::from((length & 63) as u8 | 64));
+        length >>= 6;
+    }
+    packed.push(char::from(length as u8));
+    packed.push_str(text);
+}
+
+fn take_text(packed: &str) -> (&str, &str) {
+    let (mut length, mut shift, mut at) = (0usize, 0, 0);
+    loop {
+        let byte = packed.as_bytes()[at];
+        at += 1;
+        length |= usize::from(byte & 63) << shift;
+        shift += 6;
+        if byte & 64 == 0 {
+            return packed[at..].split_at(length);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn packing_keeps_every_pair(pairs in proptest::collection::btree_map(".{0,70}", ".{1,200}", 0..12)) {
+            let labels = Labels::from_pairs(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            let back: Vec<_> = labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+            prop_assert_eq!(back, pairs.clone().into_iter().collect::<Vec<_>>());
+            for (name, value) in &pairs {
+                prop_assert_eq!(labels.get(name), Some(value.as_str()));
+            }
+        }
+
+        #[test]
+        fn order_is_that_of_the_pair_lists(
+            a in proptest::collection::btree_map("[a-c]{1,2}", "[x-z]{1,2}", 0..4),
+            b in proptest::collection::btree_map("[a-c]{1,2}", "[x-z]{1,2}", 0..4),
+        ) {
+            let pack = |m: &std::collections::BTreeMap<String, String>|
+                Labels::from_pairs(m.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            prop_assert_eq!(pack(&a).cmp(&pack(&b)), a.iter().cmp(b.iter()));
+        }
+    }
+
+    #[test]
+    fn long_values_and_builders() {
+        let long = "v".repeat(300_000);
+        let labels = Labels::from_pairs([("b", long.as_str()), ("a", "1"), ("a", "2"), ("empty", "")]);
+        assert_eq!(labels.get("a"), Some("2"));
+        assert_eq!(labels.get("b").map(str::len), Some(300_000));
+        assert_eq!(labels.get("empty"), None);
+        let mut builder = labels.to_builder();
+        builder.set("c", "3").remove("b").set("a", "");
+        assert_eq!(builder.build().to_string(), r#"{c="3"}"#);
+    }
+}

@@ -1,0 +1,29 @@
+//! The vocabulary: what a sample, a label set, a matcher, a time range, an id and a batch of accepted writes are.
+//!
+//! Layer 0: every other crate speaks in these types; they hold no policy and do no I/O.
+//!
+//! Knows nothing of files, networks, compression or queries.
+
+pub mod clock;
+pub mod id;
+pub mod label_section;
+pub mod labels;
+pub mod matcher;
+pub mod regex;
+pub mod sample;
+pub mod tenant;
+pub mod time_range;
+pub mod write_batch;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use id::{BlockId, IdSource, LogId};
+pub use label_section::LabelSection;
+pub use labels::{Labels, LabelsBuilder};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use sample::{Sample, STALE_NAN_BITS, is_stale};
+pub use tenant::{InvalidTenantId, TenantId};
+pub use time_range::TimeRange;
+pub use write_batch::{SeriesEntry, WriteBatch};
+
+/// The label that holds a metric's name.
+pub const METRIC_NAME: &str = "__name__";
