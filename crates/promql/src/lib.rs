@@ -1,1 +1,42 @@
-//! longhaul-promql
+//! PromQL: text to a checked syntax tree and back, and the evaluation of trees against a [`source::SeriesSource`].
+//!
+//! The way of a query: [`parse`] (lexer, parser, checker) makes an [`ast::Expr`]; the engine plans and evaluates it.
+//!
+//! Knows nothing of where series come from: storage, tenants and HTTP are other crates' business.
+
+pub mod ast;
+pub mod error;
+pub mod functions;
+pub mod source;
+
+pub use error::{ParseError, ParseErrors, Position};
+
+/// What a text may contain, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseOptions {
+    /// The longest text, bytes. A person writes hundreds; generated dashboards reach some thousands.
+    pub length_max_bytes: usize,
+    /// How deeply expressions may nest. The tree is walked recursively everywhere, so that this bounds every stack.
+    pub depth_max: usize,
+    /// Whether functions marked experimental may be called.
+    pub experimental_functions: bool,
+    /// Whether arithmetic may stand where durations do: `[5m * 2]`, `offset step()`.
+    pub duration_expressions: bool,
+    /// Whether `anchored` and `smoothed` may follow a selector.
+    pub extended_range_selectors: bool,
+    /// Whether `fill`, `fill_left` and `fill_right` may follow a binary operator.
+    pub fill_modifiers: bool,
+}
+
+impl Default for ParseOptions {
+    fn default() -> Self {
+        Self {
+            length_max_bytes: 16 * 1024,
+            depth_max: 128,
+            experimental_functions: true,
+            duration_expressions: true,
+            extended_range_selectors: true,
+            fill_modifiers: true,
+        }
+    }
+}
