@@ -1,0 +1,42 @@
+//! Why bytes from outside are refused. Every variant is the sender's fault and says where and what.
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// `TimeSeries` messages.
+    Series,
+    /// Samples, histograms among them.
+    Samples,
+}
+
+/// Why a body is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The body is no block of the snappy format.
+    #[error("the body is not valid snappy: {0}")]
+    Snappy(String),
+    /// The decompressed body would be larger than allowed; nothing was decompressed.
+    #[error("the decompressed body has {size_bytes} bytes; the limit is {size_bytes_max}")]
+    TooLarge {
+        /// What the body declares, bytes.
+        size_bytes: u64,
+        /// The cap, bytes.
+        size_bytes_max: u64,
+    },
+    /// The message holds more than allowed; decoding stopped there.
+    #[error("the request holds more than {max} {}", match .item { Item::Series => "series", Item::Samples => "samples" })]
+    TooMany {
+        /// What there is too much of.
+        item: Item,
+        /// The limit.
+        max: u32,
+    },
+    /// The bytes are no protobuf message of the expected type.
+    #[error("malformed protobuf at byte {at}: {what}")]
+    Malformed {
+        /// Where, in bytes from the start of the decompressed message.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,204 @@
+//! The walk from the bytes of a `WriteRequest` to a [`WriteBatch`].
+
+use crate::walk::{FIXED64, LENGTH, VARINT, Walk, wrong_wire_type};
+use crate::{Item, WireError};
+use bytes::Bytes;
+use longhaul_model::{Sample, SeriesEntry, WriteBatch};
+use std::ops::Range;
+
+/// What one request may hold. Memory grows with what was found, never past these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// `TimeSeries` messages. An empty one is two bytes on the wire and an entry of 32 in memory.
+    pub series_max: u32,
+    /// Samples of all series, histograms among them. An empty one is two bytes on the wire and 16 in memory.
+    pub samples_max: u32,
+}
+
+impl Default for DecodeLimits {
+    /// Far beyond what senders put into a request (2,000 samples by default).
+    fn default() -> Self {
+        Self { series_max: 1_000_000, samples_max: 5_000_000 }
+    }
+}
+
+/// A guess at the bytes of a series with one sample, to begin with vectors of about the right size.
+const SERIES_BYTES_GUESS: usize = 256;
+
+// prometheus.WriteRequest
+const WRITE_REQUEST_TIMESERIES: u32 = 1;
+const WRITE_REQUEST_METADATA: u32 = 3;
+// prometheus.TimeSeries
+const SERIES_LABELS: u32 = 1;
+const SERIES_SAMPLES: u32 = 2;
+const SERIES_EXEMPLARS: u32 = 3;
+const SERIES_HISTOGRAMS: u32 = 4;
+const LABELS_KEY: u8 = 0x0a; // SERIES_LABELS, LENGTH: how every label of a section begins
+// prometheus.Sample
+const SAMPLE_VALUE: u32 = 1;
+const SAMPLE_TIMESTAMP: u32 = 2;
+
+/// Decodes a decompressed `WriteRequest`; `message` becomes the batch's buffer.
+///
+/// Not looked at: what is inside labels, exemplars, histograms and metadata. Timestamps and values are taken as they
+/// are. A message of 2 GiB or more is [`WireError::TooLarge`].
+pub fn decode(message: Bytes, limits: &DecodeLimits) -> Result<WriteBatch, WireError> {
+    // Positions are u32, and copied label sections may double the buffer.
+    const MESSAGE_BYTES_MAX: usize = i32::MAX as usize;
+    if message.len() > MESSAGE_BYTES_MAX {
+        return Err(WireError::TooLarge { size_bytes: message.len() as u64, size_bytes_max: MESSAGE_BYTES_MAX as u64 });
+    }
+    let guess = message.len() / SERIES_BYTES_GUESS + 1;
+    let mut decoder = Decoder {
+        limits,
+        batch: WriteBatch {
+            series: Vec::with_capacity(guess.min(limits.series_max as usize)),
+            samples: Vec::with_capacity(guess.min(limits.samples_max as usize)),
+            ..WriteBatch::default()
+        },
+        samples_seen: 0,
+        copied: Vec::new(),
+        copied_from: message.len(),
+    };
+    let mut walk = Walk::new(&message, 0);
+    while !walk.is_done() {
+        let start = walk.at;
+        let key = walk.key()?;
+        match (key.number, key.wire) {
+            (WRITE_REQUEST_TIMESERIES, LENGTH) => decoder.series(walk.message()?)?,
+            (WRITE_REQUEST_METADATA, LENGTH) => {
+                walk.skip(LENGTH)?;
+                decoder.batch.metadata_entries += 1;
+            }
+            (WRITE_REQUEST_TIMESERIES | WRITE_REQUEST_METADATA, _) => return Err(wrong_wire_type(start)),
+            (_, wire) => walk.skip(wire)?,
+        }
+    }
+    let Decoder { mut batch, copied, .. } = decoder;
+    batch.buffer = if copied.is_empty() { message } else { Bytes::from([&message[..], &copied[..]].concat()) };
+    Ok(batch)
+}
+
+struct Decoder<'a> {
+    limits: &'a DecodeLimits,
+    batch: WriteBatch,
+    /// Samples and histograms so far.
+    samples_seen: u32,
+    /// Label sections that did not lie in one run; they end up behind the message, at `copied_from`.
+    copied: Vec<u8>,
+    copied_from: usize,
+}
+
+impl Decoder<'_> {
+    fn series(&mut self, mut walk: Walk<'_>) -> Result<(), WireError> {
+        if self.batch.series.len() >= self.limits.series_max as usize {
+            return Err(WireError::TooMany { item: Item::Series, max: self.limits.series_max });
+        }
+        let whole = walk;
+        let mut labels = 0..0;
+        let mut in_one_run = true;
+        let first_sample = self.batch.samples.len();
+        let (mut histograms, mut exemplars) = (0, 0);
+        while !walk.is_done() {
+            let start = walk.at;
+            if walk.peek() == Some(LABELS_KEY) {
+                in_one_run &= labels.is_empty();
+                labels = self.label_run(&mut walk)?;
+                continue;
+            }
+            let key = walk.key()?;
+            match (key.number, key.wire) {
+                (SERIES_SAMPLES, LENGTH) => {
+                    self.count_sample()?;
+                    let sample = read_sample(walk.message()?)?;
+                    self.batch.samples.push(sample);
+                }
+                (SERIES_LABELS, LENGTH) => {
+                    in_one_run = false; // a key of more bytes than needed: no section begins like that
+                    walk.skip(LENGTH)?;
+                }
+                (SERIES_EXEMPLARS, LENGTH) => {
+                    walk.skip(LENGTH)?;
+                    exemplars += 1;
+                }
+                (SERIES_HISTOGRAMS, LENGTH) => {
+                    self.count_sample()?;
+                    walk.skip(LENGTH)?;
+                    histograms += 1;
+                }
+                (SERIES_LABELS | SERIES_SAMPLES | SERIES_EXEMPLARS | SERIES_HISTOGRAMS, _) => {
+                    return Err(wrong_wire_type(start));
+                }
+                (_, wire) => walk.skip(wire)?,
+            }
+        }
+        if !in_one_run {
+            labels = self.copy_labels(whole)?;
+        }
+        self.batch.unsupported.histograms += histograms;
+        self.batch.unsupported.exemplars += exemplars;
+        self.batch.series.push(SeriesEntry {
+            labels: labels.start as u32..labels.end as u32,
+            samples: first_sample as u32..self.batch.samples.len() as u32,
+            histograms,
+            exemplars,
+        });
+        Ok(())
+    }
+
+    /// Moves over all labels that follow one another from here on.
+    #[inline(always)]
+    fn label_run(&self, walk: &mut Walk<'_>) -> Result<Range<usize>, WireError> {
+        let start = walk.at;
+        while walk.peek() == Some(LABELS_KEY) {
+            walk.at += 1;
+            walk.at = walk.enter()?;
+        }
+        Ok(start..walk.at)
+    }
+
+    /// Before a sample takes memory.
+    #[inline(always)]
+    fn count_sample(&mut self) -> Result<(), WireError> {
+        if self.samples_seen >= self.limits.samples_max {
+            return Err(WireError::TooMany { item: Item::Samples, max: self.limits.samples_max });
+        }
+        self.samples_seen += 1;
+        Ok(())
+    }
+
+    /// Writes the labels of a series, wherever they lie in it, as one section; returns where it will be. At most as
+    /// many bytes as the series has.
+    #[cold]
+    fn copy_labels(&mut self, mut walk: Walk<'_>) -> Result<Range<usize>, WireError> {
+        let start = self.copied_from + self.copied.len();
+        while !walk.is_done() {
+            let key = walk.key()?;
+            if key.number == SERIES_LABELS {
+                let length_at = walk.at;
+                let label = walk.message()?;
+                self.copied.push(LABELS_KEY);
+                self.copied.extend_from_slice(label.since(length_at));
+            } else {
+                walk.skip(key.wire)?;
+            }
+        }
+        Ok(start..self.copied_from + self.copied.len())
+    }
+}
+
+#[inline(always)]
+fn read_sample(mut walk: Walk<'_>) -> Result<Sample, WireError> {
+    let mut sample = Sample::new(0, 0.0);
+    while !walk.is_done() {
+        let start = walk.at;
+        let key = walk.key()?;
+        match (key.number, key.wire) {
+            (SAMPLE_VALUE, FIXED64) => sample.value = f64::from_bits(walk.fixed64()?),
+            (SAMPLE_TIMESTAMP, VARINT) => sample.t_ms = walk.varint()? as i64,
+            (SAMPLE_VALUE | SAMPLE_TIMESTAMP, _) => return Err(wrong_wire_type(start)),
+            (_, wire) => walk.skip(wire)?,
+        }
+    }
+    Ok(sample)
+}
