@@ -2,6 +2,7 @@
 
 use crate::functions::Signature;
 use longhaul_model::Matcher;
+use std::fmt;
 
 /// Where a node stands in the query text, bytes, half-open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,8 +25,10 @@ pub struct Expr {
 /// The kinds of expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
-    /// `1.5`, `0x10`, `Inf`, and durations in places where numbers may stand.
+    /// `1.5`, `0x10`, `Inf`
     Number(f64),
+    /// `5m` where a number may stand: seconds. It differs from [`Number`](Self::Number) only when printed.
+    Duration(f64),
     /// `"text"`, unescaped.
     String(String),
     /// `(expr)`
@@ -66,6 +69,10 @@ pub enum BinaryOp {
     Mod,
     Pow,
     Atan2,
+    /// `</`: what histograms hold below a bound.
+    TrimUpper,
+    /// `>/`: what histograms hold above a bound.
+    TrimLower,
     Eq,
     NotEq,
     Less,
@@ -93,7 +100,7 @@ pub struct Binary {
 }
 
 /// `on|ignoring (labels) group_left|group_right (include)`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VectorMatching {
     /// How many series of each side may pair.
     pub cardinality: Cardinality,
@@ -103,6 +110,10 @@ pub struct VectorMatching {
     pub on: bool,
     /// Labels taken over from the one-side.
     pub include: Vec<String>,
+    /// `fill` and `fill_left`: the value that stands in for a missing series of the left side.
+    pub fill_left: Option<f64>,
+    /// `fill` and `fill_right`: the value that stands in for a missing series of the right side.
+    pub fill_right: Option<f64>,
 }
 
 /// How many series of each side may pair.
@@ -165,14 +176,27 @@ pub struct Call {
 /// `name{matchers}` with its modifiers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSelector {
-    /// The metric name, if one was written before the braces (or as a quoted name in them).
+    /// The metric name, if one was written before the braces; a quoted name in them is a matcher only.
     pub name: Option<String>,
     /// All matchers, the one for `name` included (last).
     pub matchers: Vec<Matcher>,
     /// `offset`, ms; positive looks back.
     pub offset_ms: i64,
+    /// What `offset_ms` is computed from if it is more than a number; see [`durations::resolve`](crate::durations::resolve).
+    pub offset_expr: Option<Box<DurationExpr>>,
     /// `@`
     pub at: Option<At>,
+    /// `anchored` or `smoothed`; for a matrix selector they stand here too.
+    pub extended: Option<Extended>,
+}
+
+/// How samples outside of a range take part in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// `anchored`: the last sample before the range counts as standing at its start.
+    Anchored,
+    /// `smoothed`: values at both edges are interpolated from the samples around them.
+    Smoothed,
 }
 
 /// A selector with a range.
@@ -184,6 +208,8 @@ pub struct MatrixSelector {
     pub selector_span: Span,
     /// The range, ms.
     pub range_ms: i64,
+    /// What `range_ms` is computed from if it is more than a number; see [`durations::resolve`](crate::durations::resolve).
+    pub range_expr: Option<Box<DurationExpr>>,
 }
 
 /// A subquery.
@@ -193,10 +219,16 @@ pub struct Subquery {
     pub expr: Expr,
     /// The range, ms.
     pub range_ms: i64,
+    /// What `range_ms` is computed from if it is more than a number; see [`durations::resolve`](crate::durations::resolve).
+    pub range_expr: Option<Box<DurationExpr>>,
     /// The step, ms; None: the default evaluation interval.
     pub step_ms: Option<i64>,
+    /// What `step_ms` is computed from if it is more than a number; see [`durations::resolve`](crate::durations::resolve).
+    pub step_expr: Option<Box<DurationExpr>>,
     /// `offset`, ms; positive looks back.
     pub offset_ms: i64,
+    /// What `offset_ms` is computed from if it is more than a number; see [`durations::resolve`](crate::durations::resolve).
+    pub offset_expr: Option<Box<DurationExpr>>,
     /// `@`
     pub at: Option<At>,
 }
@@ -212,6 +244,51 @@ pub enum At {
     End,
 }
 
+/// Arithmetic where a duration stands: `[5m * 2]`, `offset -step()`. It may depend on the query's step and range, so that
+/// its value is known only when the query is run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DurationExpr {
+    /// What it is.
+    pub kind: DurationKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The kinds of duration expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DurationKind {
+    /// `5`, seconds.
+    Number(f64),
+    /// `5m`, in seconds.
+    Duration(f64),
+    /// `step()`: the query's step.
+    Step,
+    /// `range()`: the query's end minus its start.
+    Range,
+    /// `-expr`
+    Negative(Box<DurationExpr>),
+    /// `(expr)`
+    Paren(Box<DurationExpr>),
+    /// `lhs op rhs`
+    Binary(DurationOp, Box<(DurationExpr, DurationExpr)>),
+    /// `min_of(lhs, rhs)`
+    MinOf(Box<(DurationExpr, DurationExpr)>),
+    /// `max_of(lhs, rhs)`
+    MaxOf(Box<(DurationExpr, DurationExpr)>),
+}
+
+/// The operators between durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum DurationOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+}
+
 /// The types of PromQL's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -220,4 +297,182 @@ pub enum ValueType {
     Vector,
     Matrix,
     String,
+}
+
+impl Span {
+    /// From the start of `self` to the end of `other`.
+    pub fn to(self, other: Self) -> Self {
+        Self { start: self.start, end: other.end }
+    }
+}
+
+impl Expr {
+    /// The type of the value that the expression yields.
+    pub fn value_type(&self) -> ValueType {
+        match &self.kind {
+            ExprKind::Number(_) | ExprKind::Duration(_) => ValueType::Scalar,
+            ExprKind::String(_) => ValueType::String,
+            ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => inner.value_type(),
+            ExprKind::Binary(binary) => match (binary.lhs.value_type(), binary.rhs.value_type()) {
+                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                _ => ValueType::Vector,
+            },
+            ExprKind::Aggregate(_) | ExprKind::Vector(_) => ValueType::Vector,
+            ExprKind::Call(call) => call.function.returns,
+            ExprKind::Matrix(_) | ExprKind::Subquery(_) => ValueType::Matrix,
+        }
+    }
+
+    /// Calls `visit` with every expression directly below this one, as written from left to right, save that an
+    /// aggregation's parameter comes after what it aggregates.
+    pub fn for_each_child(&self, mut visit: impl FnMut(&Self)) {
+        match &self.kind {
+            ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => {}
+            ExprKind::Vector(_) | ExprKind::Matrix(_) => {}
+            ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => visit(inner),
+            ExprKind::Binary(binary) => {
+                visit(&binary.lhs);
+                visit(&binary.rhs);
+            }
+            ExprKind::Aggregate(aggregate) => {
+                visit(&aggregate.expr);
+                aggregate.param.iter().for_each(visit);
+            }
+            ExprKind::Call(call) => call.args.iter().for_each(visit),
+            ExprKind::Subquery(subquery) => visit(&subquery.expr),
+        }
+    }
+
+    /// [`for_each_child`](Self::for_each_child) for changing them; the first error ends it.
+    pub fn try_for_each_child_mut<E>(&mut self, mut visit: impl FnMut(&mut Self) -> Result<(), E>) -> Result<(), E> {
+        match &mut self.kind {
+            ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => Ok(()),
+            ExprKind::Vector(_) | ExprKind::Matrix(_) => Ok(()),
+            ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => visit(inner),
+            ExprKind::Binary(binary) => {
+                visit(&mut binary.lhs)?;
+                visit(&mut binary.rhs)
+            }
+            ExprKind::Aggregate(aggregate) => {
+                visit(&mut aggregate.expr)?;
+                aggregate.param.iter_mut().try_for_each(visit)
+            }
+            ExprKind::Call(call) => call.args.iter_mut().try_for_each(visit),
+            ExprKind::Subquery(subquery) => visit(&mut subquery.expr),
+        }
+    }
+}
+
+impl BinaryOp {
+    /// `==`, `!=`, `<`, `<=`, `>`, `>=`
+    pub fn is_comparison(self) -> bool {
+        matches!(self, Self::Eq | Self::NotEq | Self::Less | Self::LessEq | Self::Greater | Self::GreaterEq)
+    }
+
+    /// `and`, `or`, `unless`
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+}
+
+impl AggregateOp {
+    /// The type of the parameter, for those that have one.
+    pub fn param_type(self) -> Option<ValueType> {
+        match self {
+            Self::TopK | Self::BottomK | Self::Quantile | Self::LimitK | Self::LimitRatio => Some(ValueType::Scalar),
+            Self::CountValues => Some(ValueType::String),
+            Self::Sum | Self::Min | Self::Max | Self::Avg | Self::Count | Self::Group | Self::Stddev | Self::Stdvar => {
+                None
+            }
+        }
+    }
+
+    /// Whether it stands behind [`ParseOptions::experimental_functions`](crate::ParseOptions::experimental_functions).
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::LimitK | Self::LimitRatio)
+    }
+}
+
+/// As a query spells it.
+impl fmt::Display for UnaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plus => "+",
+            Self::Minus => "-",
+        })
+    }
+}
+
+/// As a query spells it.
+impl fmt::Display for BinaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Atan2 => "atan2",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
+            Self::Eq => "==",
+            Self::NotEq => "!=",
+            Self::Less => "<",
+            Self::LessEq => "<=",
+            Self::Greater => ">",
+            Self::GreaterEq => ">=",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        })
+    }
+}
+
+/// As a query spells it.
+impl fmt::Display for AggregateOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sum => "sum",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Avg => "avg",
+            Self::Count => "count",
+            Self::Group => "group",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::TopK => "topk",
+            Self::BottomK => "bottomk",
+            Self::Quantile => "quantile",
+            Self::CountValues => "count_values",
+            Self::LimitK => "limitk",
+            Self::LimitRatio => "limit_ratio",
+        })
+    }
+}
+
+/// As a query spells it.
+impl fmt::Display for DurationOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+        })
+    }
+}
+
+/// As error texts spell it.
+impl fmt::Display for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "scalar",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+            Self::String => "string",
+        })
+    }
 }

@@ -14,6 +14,16 @@ pub struct ParseError {
     pub message: String,
 }
 
+/// Why a duration expression has no usable value; known only when the query is run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{}: {message}", span.start, span.end)]
+pub struct DurationError {
+    /// The expression.
+    pub span: Span,
+    /// What is wrong with its value.
+    pub message: &'static str,
+}
+
 /// A place in a text, both counted from 1, columns in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {

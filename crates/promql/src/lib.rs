@@ -5,11 +5,12 @@
 //! Knows nothing of where series come from: storage, tenants and HTTP are other crates' business.
 
 pub mod ast;
+pub mod durations;
 pub mod error;
 pub mod functions;
 pub mod source;
 
-pub use error::{ParseError, ParseErrors, Position};
+pub use error::{DurationError, ParseError, ParseErrors, Position};
 
 /// What a text may contain, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
