@@ -1,1 +1,30 @@
-//! longhaul-block
+//! The TSDB block and its lookup index: write, read, verify, merge. Parts on disk and blocks in a bucket are the same.
+//!
+//! Layer 2, synchronous: bytes come through [`BlockFiles`], which may block. Formats: docs/formats/block.md and
+//! docs/formats/lookup.md. Every byte that reaches a decoder was covered by a checksum that was checked; lengths and
+//! offsets in files are hostile until proven otherwise.
+//!
+//! Knows nothing of tenants' directories, buckets, manifests or queries.
+
+mod block;
+mod content_hash;
+mod dump;
+mod error;
+mod files;
+mod merge;
+mod meta;
+mod verify;
+mod writer;
+
+pub use block::{Block, BlockSeries};
+pub use content_hash::{ContentHash, SeriesHash};
+pub use dump::{Dump, DumpChunk, DumpSeries};
+pub use error::{BlockError, ReadError, Result};
+pub use files::{BlockFile, BlockFiles, LocalFiles};
+pub use merge::{Merge, MergeAccount, SeriesSource, Union, merge, union};
+pub use meta::{
+    BlockMeta, BlockStats, Compaction, Coverage, Downsample, FileEntry, FileHash, LONGHAUL_VERSION, LonghaulMeta,
+    META_VERSION, Parent, ThanosMeta,
+};
+pub use verify::{Problem, VerifyReport, verify};
+pub use writer::{BlockWriter, write};
