@@ -5,6 +5,16 @@
 //!
 //! Knows nothing of series ids, files or queries.
 
+mod bits;
+mod merge;
+mod varbit;
+mod xor;
+mod xor2;
+
+pub use merge::{decode_into, merge_chunks, merge_into, sample_at};
+pub use xor::{CHUNK_SAMPLES_MAX, XorAppender, XorIterator};
+pub use xor2::{StartedSample, Xor2Appender, Xor2Iterator};
+
 use bytes::Bytes;
 use longhaul_model::{Labels, TimeRange};
 
@@ -62,11 +72,93 @@ pub struct Columns {
     pub values: Vec<f64>,
 }
 
-/// Appends to `out` the samples of `chunks` that lie in `range`, merged: rising times, one sample a time, the later
-/// chunk in the list winning. `out` is not cleared; its last time must lie before the first that is appended.
-pub fn merge_into(chunks: &[Chunk], range: TimeRange, out: &mut Columns) -> Result<(), ChunkError> {
-    let _ = (chunks, range, out);
-    Err(ChunkError::Corrupt { at: 0, reason: "not written yet" })
+/// How many samples a chunk claims to hold, without decoding it.
+pub fn sample_count(chunk: &Chunk) -> Result<u16, ChunkError> {
+    match chunk.encoding {
+        Encoding::Xor | Encoding::Xor2 | Encoding::Histogram | Encoding::FloatHistogram => count_of(&chunk.data),
+        // These share their first two bits with the counter reset header.
+        Encoding::HistogramSt | Encoding::FloatHistogramSt => Ok(count_of(&chunk.data)? & 0x3fff),
+        Encoding::ThanosAggregate => Err(ChunkError::Unsupported(chunk.encoding.byte())),
+    }
+}
+
+/// The count with which the data of all float chunks begins.
+fn count_of(data: &[u8]) -> Result<u16, ChunkError> {
+    let count = data.first_chunk().ok_or(ChunkError::Corrupt { at: data.len(), reason: "shorter than its header" })?;
+    Ok(u16::from_be_bytes(*count))
+}
+
+impl Encoding {
+    /// The encoding byte of a TSDB chunk.
+    pub fn byte(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether the chunk holds plain floats, which this version can read.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Xor | Self::Xor2)
+    }
+}
+
+impl TryFrom<u8> for Encoding {
+    type Error = ChunkError;
+
+    fn try_from(byte: u8) -> Result<Self, ChunkError> {
+        const ALL: [Encoding; 7] = [
+            Encoding::Xor,
+            Encoding::Histogram,
+            Encoding::FloatHistogram,
+            Encoding::Xor2,
+            Encoding::HistogramSt,
+            Encoding::FloatHistogramSt,
+            Encoding::ThanosAggregate,
+        ];
+        ALL.into_iter().find(|encoding| encoding.byte() == byte).ok_or(ChunkError::Unsupported(byte))
+    }
+}
+
+impl Columns {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.t_ms.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.t_ms.is_empty()
+    }
+
+    /// Appends a sample; its time must lie after the last one's.
+    #[inline]
+    pub fn push(&mut self, t_ms: i64, value: f64) {
+        self.t_ms.push(t_ms);
+        self.values.push(value);
+    }
+
+    /// Lets all samples go and keeps the allocations.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Keeps the first `len` samples.
+    pub fn truncate(&mut self, len: usize) {
+        self.t_ms.truncate(len);
+        self.values.truncate(len);
+    }
+
+    /// Of the samples from index `begin` on keeps those in `range`.
+    fn retain_range(&mut self, begin: usize, range: TimeRange) {
+        let (Some(&first), Some(&last)) = (self.t_ms[begin..].first(), self.t_ms.last()) else { return };
+        if range.contains(first) && range.contains(last) {
+            return;
+        }
+        let times = &self.t_ms[begin..];
+        let from = times.partition_point(|&t_ms| t_ms < range.start_ms);
+        let to = times.partition_point(|&t_ms| t_ms < range.end_ms).max(from);
+        self.truncate(begin + to);
+        self.t_ms.drain(begin..begin + from);
+        self.values.drain(begin..begin + from);
+    }
 }
 
 /// Why a chunk cannot be read.
