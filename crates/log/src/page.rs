@@ -1,0 +1,1 @@
+//! Pages: where a segment's bytes lie, and where reading resumes after damage.
