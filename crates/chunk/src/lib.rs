@@ -176,3 +176,6 @@ pub enum ChunkError {
     #[error("chunk encoding {0} is not supported")]
     Unsupported(u8),
 }
+
+#[cfg(test)]
+mod tests;
