@@ -16,3 +16,5 @@ pub use encode::{Encoder, encode};
 
 #[cfg(doc)]
 use longhaul_model::LabelSection;
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,71 @@ fn declared_size(body: &[u8], size_bytes_max: usize) -> Result<usize, WireError>
 fn refused(error: snap::Error) -> WireError {
     WireError::Snappy(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_compressed_is_decompressed(message in proptest::collection::vec(0u8..4, 0..3000)) {
+            let body = compress(&message);
+            prop_assert_eq!(&decompress(&body, message.len()).unwrap()[..], &message[..]);
+            let mut used = vec![7; 1000];
+            decompress_into(&body, message.len(), &mut used).unwrap();
+            prop_assert_eq!(&used, &message);
+            if let Some(less) = message.len().checked_sub(1) {
+                let too_large = WireError::TooLarge { size_bytes: message.len() as u64, size_bytes_max: less as u64 };
+                prop_assert_eq!(decompress(&body, less), Err(too_large));
+            }
+        }
+
+        #[test]
+        fn hostile_bytes_end_in_an_answer(
+            declared in prop_oneof![0u32..2000, any::<u32>()],
+            elements in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let mut body = Vec::new();
+            prost::encoding::encode_varint(u64::from(declared), &mut body);
+            body.extend(elements);
+            let mut out = Vec::new();
+            let outcome = decompress_into(&body, 1500, &mut out);
+            prop_assert!(out.capacity() <= 1500);
+            if outcome.is_ok() {
+                prop_assert_eq!(out.len(), declared as usize);
+            }
+        }
+
+        #[test]
+        fn a_changed_body_ends_in_an_answer(
+            message in proptest::collection::vec(0u8..4, 1..500),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut body = compress(&message);
+            let at = at.index(body.len());
+            body[at] = byte;
+            drop(decompress(&body, 1 << 20));
+        }
+    }
+
+    #[test]
+    fn the_best_that_the_format_can_do_passes_the_gate() {
+        let zeros = vec![0; 1 << 20];
+        let body = compress(&zeros);
+        assert!(decompress(&body, zeros.len()).is_ok(), "{} bytes for {}", body.len(), zeros.len());
+    }
+
+    #[test]
+    fn a_declaration_that_so_few_bytes_cannot_hold_allocates_nothing() {
+        let mut body = Vec::new();
+        prost::encoding::encode_varint(30 << 20, &mut body);
+        body.extend([0xfe, 1, 0]);
+        let mut out = Vec::new();
+        assert!(matches!(decompress_into(&body, 32 << 20, &mut out), Err(WireError::Snappy(_))));
+        assert_eq!(out.capacity(), 0);
+        assert!(matches!(decompress(&[], 10), Err(WireError::Snappy(_))));
+        assert_eq!(decompress(&[0], 0).unwrap().len(), 0);
+    }
+}
