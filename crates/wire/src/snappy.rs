@@ -13,20 +13,10 @@ const EXPANSION_MAX: u64 = 22;
 /// cannot hold, and everything else that is no snappy block, is [`WireError::Snappy`]. In both cases nothing was allocated
 /// for it.
 pub fn decompress(body: &[u8], size_bytes_max: usize) -> Result<Bytes, WireError> {
-    let mut out = Vec::new();
-    decompress_into(body, size_bytes_max, &mut out)?;
-    Ok(Bytes::from(out))
-}
-
-/// Like [`decompress`], into a buffer that the caller keeps: its old content is overwritten, its memory used again.
-/// After an error its content is undefined.
-pub fn decompress_into(body: &[u8], size_bytes_max: usize, out: &mut Vec<u8>) -> Result<(), WireError> {
-    let size_bytes = declared_size(body, size_bytes_max)?;
-    out.truncate(size_bytes); // what stays is overwritten, and need not be zeroed
-    out.resize(size_bytes, 0);
-    let written = snap::raw::Decoder::new().decompress(body, out).map_err(refused)?;
-    out.truncate(written);
-    Ok(())
+    let mut message = vec![0; declared_size(body, size_bytes_max)?];
+    let written = snap::raw::Decoder::new().decompress(body, &mut message).map_err(refused)?;
+    message.truncate(written);
+    Ok(Bytes::from(message))
 }
 
 /// Compresses `message` into one block.
@@ -63,9 +53,6 @@ mod tests {
         fn what_is_compressed_is_decompressed(message in proptest::collection::vec(0u8..4, 0..3000)) {
             let body = compress(&message);
             prop_assert_eq!(&decompress(&body, message.len()).unwrap()[..], &message[..]);
-            let mut used = vec![7; 1000];
-            decompress_into(&body, message.len(), &mut used).unwrap();
-            prop_assert_eq!(&used, &message);
             if let Some(less) = message.len().checked_sub(1) {
                 let too_large = WireError::TooLarge { size_bytes: message.len() as u64, size_bytes_max: less as u64 };
                 prop_assert_eq!(decompress(&body, less), Err(too_large));
@@ -80,11 +67,10 @@ mod tests {
             let mut body = Vec::new();
             prost::encoding::encode_varint(u64::from(declared), &mut body);
             body.extend(elements);
-            let mut out = Vec::new();
-            let outcome = decompress_into(&body, 1500, &mut out);
-            prop_assert!(out.capacity() <= 1500);
-            if outcome.is_ok() {
-                prop_assert_eq!(out.len(), declared as usize);
+            match decompress(&body, 1500) {
+                Ok(message) => prop_assert_eq!(message.len(), declared as usize),
+                Err(WireError::TooLarge { size_bytes, .. }) => prop_assert_eq!(size_bytes, u64::from(declared)),
+                Err(error) => prop_assert!(matches!(error, WireError::Snappy(_)) && declared <= 1500),
             }
         }
 
@@ -109,13 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_that_so_few_bytes_cannot_hold_allocates_nothing() {
+    fn a_declaration_that_so_few_bytes_cannot_hold_is_refused_before_the_allocation() {
         let mut body = Vec::new();
         prost::encoding::encode_varint(30 << 20, &mut body);
         body.extend([0xfe, 1, 0]);
-        let mut out = Vec::new();
-        assert!(matches!(decompress_into(&body, 32 << 20, &mut out), Err(WireError::Snappy(_))));
-        assert_eq!(out.capacity(), 0);
+        assert!(matches!(declared_size(&body, 32 << 20), Err(WireError::Snappy(_))));
         assert!(matches!(decompress(&[], 10), Err(WireError::Snappy(_))));
         assert_eq!(decompress(&[0], 0).unwrap().len(), 0);
     }
