@@ -89,13 +89,15 @@ pub enum BinaryOp {
 pub struct Binary {
     /// The operator.
     pub op: BinaryOp,
+    /// Where the operator and its modifiers stand.
+    pub op_span: Span,
     /// Left side.
     pub lhs: Expr,
     /// Right side.
     pub rhs: Expr,
     /// Whether `bool` was written.
     pub return_bool: bool,
-    /// How series are paired, where both sides are vectors (defaults filled in by the parser).
+    /// How series are paired; there exactly where both sides are vectors (defaults filled in by the parser).
     pub matching: Option<VectorMatching>,
 }
 

@@ -5,12 +5,20 @@
 //! Knows nothing of where series come from: storage, tenants and HTTP are other crates' business.
 
 pub mod ast;
+mod check;
 pub mod durations;
 pub mod error;
 pub mod functions;
+mod lexer;
+mod literal;
+pub mod parser;
+pub mod printer;
 pub mod source;
+mod token;
 
 pub use error::{DurationError, ParseError, ParseErrors, Position};
+pub use parser::{parse, parse_selector};
+pub use printer::pretty;
 
 /// What a text may contain, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
