@@ -1,9 +1,15 @@
-//! The head itself.
+//! The head itself: its settings, its errors, and the way in: find, create, apply.
 
+use crate::index::Index;
+use crate::order::Order;
+use crate::pins::Pins;
+use crate::ranges::Ranges;
+use crate::table::Table;
 use crate::{HashSeed, Numbers, Series, SeriesKey};
-use longhaul_chunk::SeriesChunks;
-use longhaul_model::{Labels, Matcher, Sample, TimeRange};
+use longhaul_model::{Labels, Sample, TimeRange};
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// How a head is built.
 #[derive(Clone, Copy, Debug)]
@@ -104,17 +110,42 @@ pub struct HeadStats {
     pub max_ms: i64,
 }
 
-/// One tenant's recent samples.
+/// One tenant's recent samples. All methods take `&self`; the crate's page says which thread may call what.
 #[derive(Debug)]
 pub struct Head {
-    settings: HeadSettings,
+    pub(crate) settings: HeadSettings,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) table: Table,
+    pub(crate) ranges: Mutex<Ranges>,
+    pub(crate) pins: Pins,
+    pub(crate) order: Order,
+    series_max: AtomicUsize,
+    series: AtomicUsize,
+    numbers: Arc<Numbers>,
+    seed: HashSeed,
 }
 
 impl Head {
     /// An empty head. `numbers` and `seed` are the process' own, shared by all heads.
+    ///
+    /// # Panics
+    /// If the settings make no sense: a range that is not positive or 2^32 ms or longer, chunks without samples or
+    /// bytes.
     pub fn new(settings: HeadSettings, numbers: Arc<Numbers>, seed: HashSeed) -> Self {
-        let _ = (numbers, seed);
-        Self { settings }
+        assert!(settings.block_range_ms > 0 && settings.block_range_ms <= i64::from(u32::MAX), "block_range_ms");
+        assert!(settings.chunk_samples_max > 0 && settings.chunk_bytes_max > 0, "chunks hold something");
+        Self {
+            settings,
+            index: RwLock::new(Index::new(seed.clone())),
+            table: Table::default(),
+            ranges: Mutex::new(Ranges::new(settings.block_range_ms)),
+            pins: Pins::default(),
+            order: Order::default(),
+            series_max: AtomicUsize::new(settings.series_max),
+            series: AtomicUsize::new(0),
+            numbers,
+            seed,
+        }
     }
 
     /// The settings.
@@ -124,27 +155,35 @@ impl Head {
 
     /// Changes the limit of series in memory; those above it stay.
     pub fn set_series_max(&self, series_max: usize) {
-        let _ = series_max;
+        self.series_max.store(series_max, Relaxed);
     }
 
     /// The key of a canonical label section ([`longhaul_model::label_section`]). Of a section that is not canonical
     /// the key finds nothing.
     pub fn key(&self, section: &[u8]) -> SeriesKey {
-        let _ = section;
-        SeriesKey { hi: 0, lo: 0 }
+        self.seed.key(section)
     }
 
     /// The series with that key, if it is in memory: one probe, no allocation.
     pub fn find(&self, key: SeriesKey) -> Option<Arc<Series>> {
-        let _ = key;
-        None
+        self.table.find(key)
     }
 
     /// The series with that key; created if it is not in memory. `pairs` are the labels that the key was made from:
     /// sorted by name, names unique, values not empty.
     pub fn create(&self, key: SeriesKey, pairs: &[(&str, &str)]) -> Result<Arc<Series>, HeadError> {
-        let _ = (key, pairs);
-        Err(HeadError::NumbersExhausted)
+        let mut index = self.index.write();
+        if let Some(series) = self.table.find(key) {
+            return Ok(series);
+        }
+        let limit = self.series_max.load(Relaxed);
+        if index.series.len() >= limit {
+            return Err(HeadError::SeriesLimit { limit });
+        }
+        let series = index.insert(key, pairs, &self.numbers)?;
+        self.series.store(index.series.len(), Relaxed);
+        self.table.insert(series.clone());
+        Ok(series)
     }
 
     /// The text of a symbol of a series that the caller holds.
@@ -152,157 +191,67 @@ impl Head {
     /// # Panics
     /// If no series uses the symbol.
     pub fn symbol(&self, symbol: u32) -> Arc<str> {
-        let _ = symbol;
-        Arc::from("")
+        self.index.read().symbols.text(symbol).clone()
     }
 
-    /// Applies one sample that the log made durable at `offset`. Lane only; offsets never fall.
+    /// Applies one sample that the log made durable at `offset` (from 1 on). Lane only; offsets never fall.
+    /// `sample.t_ms` is not `i64::MAX`, which no range can hold.
     pub fn apply(&self, series: &Arc<Series>, sample: Sample, offset: u64, older: &dyn OlderSamples) -> Verdict {
-        let _ = (series, sample, offset, older);
+        debug_assert!(offset > 0 && sample.t_ms < i64::MAX);
+        let mut ranges = self.ranges.lock();
+        let mut samples = series.samples.lock();
+        if !samples.is_new(sample.t_ms) {
+            drop(samples);
+            drop(ranges);
+            return self.apply_late(series, sample, offset, older);
+        }
+        let change = samples.store(sample, ranges.range_of(sample.t_ms), &self.settings);
+        drop(samples);
+        ranges.stored(sample.t_ms, offset, series.id(), change, self.series.load(Relaxed));
         Verdict::Stored
     }
 
-    /// The series that satisfy `matchers` with what they hold of `range`, in label order; those without samples in
-    /// it are left out. For large answers see [`Head::pin`].
-    pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<SeriesChunks> {
-        let _ = (matchers, range);
-        Vec::new()
-    }
-
-    /// Like [`Head::select`], but to be read batch by batch. What the head holds now stays readable through it, cuts
-    /// that are released in between included; so whoever pins the head first and then looks which parts there are
-    /// misses nothing.
-    pub fn pin(self: &Arc<Self>, matchers: &[Matcher], range: TimeRange) -> HeadSeries {
-        let _ = matchers;
-        HeadSeries { _head: self.clone(), series: Vec::new(), range }
-    }
-
-    /// The label names of the series that satisfy `matchers` and have samples in `range`, sorted. Without matchers:
-    /// of all series in memory, if any of them has samples in `range`.
-    pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<str>> {
-        let _ = (matchers, range);
-        Vec::new()
-    }
-
-    /// The values of the label `name`, as [`Head::label_names`] has the names.
-    pub fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<str>> {
-        let _ = (name, matchers, range);
-        Vec::new()
-    }
-
-    /// The labels of the series that satisfy `matchers` and have samples in `range`, in label order.
-    pub fn series_labels(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Labels> {
-        let _ = (matchers, range);
-        Vec::new()
+    /// Applies a sample whose time the series may have had before, or the series' first one.
+    #[cold]
+    fn apply_late(&self, series: &Series, sample: Sample, offset: u64, older: &dyn OlderSamples) -> Verdict {
+        let judge = |stored: f64| match stored.to_bits() == sample.value.to_bits() {
+            true => Verdict::Duplicate,
+            false => Verdict::Conflict,
+        };
+        let older_newest_ms = older.newest_ms();
+        let hidden = self.pins.hidden();
+        let mut samples = series.samples.lock();
+        if samples.newest_ms == i64::MIN {
+            // What the series had before it was created here nobody knows: it may be anything older.
+            samples.newest_ms = older_newest_ms;
+        }
+        if let Some(stored) = samples.value_at(sample.t_ms, &hidden) {
+            return judge(stored);
+        }
+        let ask = sample.t_ms <= samples.newest_ms && sample.t_ms <= older_newest_ms;
+        drop(samples);
+        if ask && let Some(stored) = older.value_at(&series.labels(self), sample.t_ms) {
+            return judge(stored);
+        }
+        // Nothing has come in between: there is one lane.
+        let mut ranges = self.ranges.lock();
+        let range = ranges.range_of(sample.t_ms);
+        let change = series.samples.lock().store(sample, range, &self.settings);
+        ranges.stored(sample.t_ms, offset, series.id(), change, self.series.load(Relaxed));
+        Verdict::Stored
     }
 
     /// What is in memory and not in a finished cut, range by range in order of time.
     pub fn ranges(&self) -> Vec<RangeState> {
-        Vec::new()
-    }
-
-    /// Takes all samples of `range` that are in memory and in no other cut; None if there are none. Lane only, after
-    /// everything up to the offset `through` has been applied. `range` is one or several aligned ranges. The samples
-    /// stay readable in the head until the cut is released.
-    pub fn cut(self: &Arc<Self>, range: TimeRange, through: u64) -> Option<CutView> {
-        let _ = (range, through);
-        None
-    }
-
-    /// Hands over to the cut's part, which must be visible by now: who begins to read from here on does not find the
-    /// cut's samples in the head any more. Lane only. Their memory is freed when the last reader that began before
-    /// has ended and `view` is dropped, by the thread that comes last: better not the lane.
-    pub fn release(&self, view: &CutView) {
-        let _ = view;
-    }
-
-    /// Takes a cut back: its part could not be written, its samples count as never cut. Lane only.
-    pub fn abandon(&self, view: &CutView) {
-        let _ = view;
-    }
-
-    /// Forgets the series that hold no sample, whose newest one lies before `idle_before_ms`, and that nobody else
-    /// holds; returns how many.
-    pub fn evict_idle(&self, idle_before_ms: i64) -> usize {
-        let _ = idle_before_ms;
-        0
+        self.ranges.lock().states()
     }
 
     /// The head's size.
     pub fn stats(&self) -> HeadStats {
-        HeadStats::default()
-    }
-}
-
-/// The pinned answer to a selection: see [`Head::pin`].
-#[derive(Debug)]
-pub struct HeadSeries {
-    _head: Arc<Head>,
-    series: Vec<Arc<Series>>,
-    range: TimeRange,
-}
-
-impl HeadSeries {
-    /// How many series there are.
-    pub fn len(&self) -> usize {
-        self.series.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
-    }
-
-    /// The range that was asked for.
-    pub fn range(&self) -> TimeRange {
-        self.range
-    }
-
-    /// The series `indexes` (of `0..len()`, in label order) with their chunks that overlap the range.
-    pub fn batch(&self, indexes: std::ops::Range<usize>) -> Vec<SeriesChunks> {
-        let _ = indexes;
-        Vec::new()
-    }
-}
-
-/// What a cut took: see [`Head::cut`]. A view that is dropped without release or abandon is abandoned by the next cut.
-#[derive(Debug)]
-pub struct CutView {
-    range: TimeRange,
-    from: u64,
-    through: u64,
-    samples: u64,
-}
-
-impl CutView {
-    /// The range that was asked for.
-    pub fn range(&self) -> TimeRange {
-        self.range
-    }
-
-    /// The view holds every sample of its range with an offset above `from` and up to [`CutView::through`].
-    pub fn from(&self) -> u64 {
-        self.from
-    }
-
-    /// See [`CutView::from`].
-    pub fn through(&self) -> u64 {
-        self.through
-    }
-
-    /// How many samples it holds.
-    pub fn samples(&self) -> u64 {
-        self.samples
-    }
-
-    /// How many series it holds samples of.
-    pub fn series_count(&self) -> usize {
-        0
-    }
-
-    /// The series in label order, each with its chunks in order of time, disjoint. The first call sorts them, in the
-    /// caller's thread.
-    pub fn series(&self) -> impl Iterator<Item = SeriesChunks> + '_ {
-        std::iter::empty()
+        let (samples, chunk_bytes, min_ms, max_ms) = self.ranges.lock().totals();
+        let chunk_bytes = chunk_bytes + self.pins.released_bytes();
+        let index = self.index.read();
+        let series_bytes = index.heap_bytes() + self.table.heap_bytes();
+        HeadStats { series: index.series.len(), samples, chunk_bytes, series_bytes, min_ms, max_ms }
     }
 }

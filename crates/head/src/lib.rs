@@ -7,14 +7,33 @@
 //! [`Head::release`] and [`Head::abandon`] by **one lane** a head, in the order of the log; everything that reads, and
 //! [`Head::evict_idle`], by any thread at any time.
 //!
-//! Locks, in the order in which they may nest: index, then one shard of the series table; ranges, then one series;
-//! pins stand alone. None of them is held while anything outside of this crate runs (a regular expression is the one
-//! exception: it runs over a bounded number of values under the index's lock for reading).
+//! Locks, in the order in which they may nest: index, then a shard of the table, then one series; and ranges, then one
+//! series. Pins, ranks and index stand alone. Nothing outside of this crate runs while one is held, but for the
+//! expressions of matchers: over a bounded number of values, with the index locked for reading.
 //!
 //! Knows nothing of logs, files, blocks or object storage.
 
+mod cut;
+mod evict;
 mod head;
+mod identity;
+mod index;
+mod order;
+mod paged;
+mod pins;
+mod postings;
+mod ranges;
+mod samples;
+mod select;
 mod series;
+mod symbols;
+mod table;
 
-pub use head::{CutView, Head, HeadError, HeadSeries, HeadSettings, HeadStats, OlderSamples, RangeState, Verdict};
-pub use series::{HashSeed, Numbers, Series, SeriesKey};
+pub use cut::CutView;
+pub use head::{Head, HeadError, HeadSettings, HeadStats, OlderSamples, RangeState, Verdict};
+pub use identity::{HashSeed, Numbers, SeriesKey};
+pub use select::HeadSeries;
+pub use series::Series;
+
+#[cfg(test)]
+mod tests;

@@ -1,66 +1,33 @@
 //! One series: who it is and what it holds.
 
-use crate::Head;
+use crate::samples::Samples;
+use crate::{Head, SeriesKey};
 use longhaul_model::Labels;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Hands out series numbers: dense in this process, over all heads, never reused.
-#[derive(Debug, Default)]
-pub struct Numbers(AtomicU32);
-
-impl Numbers {
-    /// Numbers from 0 on.
-    pub fn new() -> Arc<Self> {
-        Arc::default()
-    }
-
-    /// How many numbers have been handed out: all series numbers lie below.
-    pub fn issued(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The secret behind [`SeriesKey`]s and hash tables: tenants choose their labels, but cannot choose their hashes.
-#[derive(Clone)]
-pub struct HashSeed(Arc<[u8; 192]>);
-
-impl HashSeed {
-    /// A secret stretched from 128 random bits.
-    pub fn new(random: u128) -> Self {
-        let _ = random;
-        Self(Arc::new([0; 192]))
-    }
-}
-
-impl std::fmt::Debug for HashSeed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HashSeed")
-    }
-}
-
-/// A series' identity within its head: the keyed 128-bit hash of its canonical label section.
-///
-/// Two label sets are the same series if and only if their keys are equal: at a billion series the chance that any two
-/// collide is below 2^-69, and without the seed nobody can look for a collision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SeriesKey {
-    /// The upper half.
-    pub hi: u64,
-    /// The lower half.
-    pub lo: u64,
-}
+use parking_lot::Mutex;
+use std::sync::atomic::AtomicU32;
 
 /// One series of a head.
 #[derive(Debug)]
 pub struct Series {
     key: SeriesKey,
+    labels: Box<[(u32, u32)]>,
     id: u32,
     number: u32,
-    labels: Box<[(u32, u32)]>,
+    /// Its place in label order among the series that have one; see [`crate::order`].
+    pub(crate) rank: AtomicU32,
+    pub(crate) samples: Mutex<Samples>,
 }
 
+/// The rank of a series that has not got one yet.
+pub(crate) const UNRANKED: u32 = u32::MAX;
+
+const _: () = assert!(size_of::<Series>() <= 144, "there are millions of series; with its counters one is 160 bytes");
+
 impl Series {
+    pub(crate) fn new(key: SeriesKey, id: u32, number: u32, labels: Box<[(u32, u32)]>) -> Self {
+        Self { key, labels, id, number, rank: AtomicU32::new(UNRANKED), samples: Mutex::new(Samples::new()) }
+    }
+
     /// Its identity.
     pub fn key(&self) -> SeriesKey {
         self.key
@@ -83,7 +50,11 @@ impl Series {
 
     /// Its labels. `head` is the head that the series belongs to.
     pub fn labels(&self, head: &Head) -> Labels {
-        let _ = head;
-        Labels::empty()
+        head.index.read().labels(self)
+    }
+
+    /// What it takes in memory beside its chunks.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + 16 + size_of_val(&*self.labels)
     }
 }

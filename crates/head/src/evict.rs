@@ -1,0 +1,44 @@
+//! Forgetting series that have nothing in memory any more.
+//!
+//! Why no sample can get lost: whoever applies a sample holds the series by an `Arc`. A series goes only while its
+//! count is two, the head's own two places (table and index), with both of them locked for writing. Then nobody else
+//! holds it, and nobody can come to: every `Arc` there is was cloned from one of those two, under its lock, or from
+//! another one that somebody held. So it has no samples at that moment and never gets any; who asks for its labels from
+//! then on gets a new series. The orders in which ranks are given, cuts and pins hold series in the same way.
+
+use crate::{Head, Series, index};
+use std::sync::Arc;
+
+/// Series that go while the index is locked once: some 0.2 ms.
+const BATCH: usize = 128;
+
+impl Head {
+    /// Forgets the series that hold no sample, whose newest one lies before `idle_before_ms`, and that nobody else
+    /// holds; returns how many. Any thread may call it.
+    pub fn evict_idle(&self, idle_before_ms: i64) -> usize {
+        let idle = |series: &Series| {
+            let samples = series.samples.lock();
+            samples.is_empty() && samples.newest_ms < idle_before_ms
+        };
+        let mut evicted = 0;
+        for page in index::pages(&self.index) {
+            // Keys only: held by an `Arc` here, none of them would go.
+            let idle_keys: Vec<_> = page.into_iter().filter(|it| idle(it)).map(|it| it.key()).collect();
+            for step in idle_keys.chunks(BATCH) {
+                let mut index = self.index.write();
+                for &key in step {
+                    let alone = |series: &Arc<Series>| Arc::strong_count(series) == 2 && idle(series);
+                    if let Some(series) = self.table.remove_if(key, alone) {
+                        index.remove(&series);
+                        evicted += 1;
+                    }
+                }
+            }
+        }
+        if evicted > 0 {
+            let _one_at_a_time = self.index.write();
+            self.table.shrink();
+        }
+        evicted
+    }
+}

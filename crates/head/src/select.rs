@@ -1,0 +1,167 @@
+//! Reading the head: series with their chunks, and what labels there are.
+
+use crate::index::{self, STEP};
+use crate::samples::Hidden;
+use crate::{Head, Series};
+use longhaul_chunk::{Chunk, SeriesChunks};
+use longhaul_model::{Labels, Matcher, TimeRange};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The pinned answer to a selection: see [`Head::pin`].
+#[derive(Debug)]
+pub struct HeadSeries {
+    pin: Pin,
+    series: Vec<Arc<Series>>,
+    range: TimeRange,
+}
+
+/// One reader's hold on what was in the head when it began.
+#[derive(Debug)]
+struct Pin {
+    head: Arc<Head>,
+    number: u64,
+    hidden: Hidden,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.head.free(self.head.pins.unpin(self.number));
+    }
+}
+
+impl HeadSeries {
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// The range that was asked for.
+    pub fn range(&self) -> TimeRange {
+        self.range
+    }
+
+    /// The series `indexes` (of `0..len()`, in label order) with their chunks that overlap the range.
+    ///
+    /// # Panics
+    /// If `indexes` goes beyond `len()`.
+    pub fn batch(&self, indexes: Range<usize>) -> Vec<SeriesChunks> {
+        let read = |series: &Series, chunks: &mut Vec<Chunk>| {
+            series.samples.lock().read(self.range, &self.pin.hidden, chunks);
+        };
+        self.pin.head.with_labels(&self.series[indexes], read)
+    }
+}
+
+impl Head {
+    /// The series that satisfy `matchers` with what they hold of `range`, in label order; those without samples in
+    /// it are left out. For large answers see [`Head::pin`].
+    pub fn select(self: &Arc<Self>, matchers: &[Matcher], range: TimeRange) -> Vec<SeriesChunks> {
+        let pinned = self.pin(matchers, range);
+        pinned.batch(0..pinned.len())
+    }
+
+    /// Like [`Head::select`], but to be read batch by batch. What the head holds now stays readable through it, cuts
+    /// that are released in between included: whoever pins the head first and then looks which parts there are misses
+    /// nothing. What comes later may or may not be seen.
+    pub fn pin(self: &Arc<Self>, matchers: &[Matcher], range: TimeRange) -> HeadSeries {
+        let (number, hidden) = self.pins.pin();
+        let pin = Pin { head: self.clone(), number, hidden };
+        let mut series = self.matching(matchers, range, &pin.hidden);
+        self.order.sort(&self.index, &mut series);
+        HeadSeries { pin, series, range }
+    }
+
+    /// The label names of the series that satisfy `matchers` and have samples in `range`, sorted. Without matchers: of
+    /// all series in memory, if the head has samples in `range`.
+    pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<str>> {
+        let names = match self.all_labels(matchers, range) {
+            Some(true) => self.index.read().postings.names().collect(),
+            Some(false) => Vec::new(),
+            None => self.symbols_of(matchers, range, |series, found| {
+                found.extend(series.label_symbols().iter().map(|pair| pair.0));
+            }),
+        };
+        self.texts(names)
+    }
+
+    /// The values of the label `name`, of the same series as [`Head::label_names`]; sorted.
+    pub fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<str>> {
+        let Some(name) = self.index.read().symbols.find(name) else { return Vec::new() };
+        let values = match self.all_labels(matchers, range) {
+            Some(true) => self.index.read().postings.values(name).collect(),
+            Some(false) => Vec::new(),
+            None => self.symbols_of(matchers, range, |series, found| {
+                found.extend(series.label_symbols().iter().find(|pair| pair.0 == name).map(|pair| pair.1));
+            }),
+        };
+        self.texts(values)
+    }
+
+    /// The labels of the series that satisfy `matchers` and have samples in `range`, in label order.
+    pub fn series_labels(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Labels> {
+        let mut series = self.matching(matchers, range, &self.pins.hidden());
+        self.order.sort(&self.index, &mut series);
+        self.with_labels(&series, |_, _| {}).into_iter().map(|it| it.labels).collect()
+    }
+
+    /// The labels of `series`, with the chunks that `read` finds in them.
+    pub(crate) fn with_labels(
+        &self,
+        series: &[Arc<Series>],
+        read: impl Fn(&Series, &mut Vec<Chunk>),
+    ) -> Vec<SeriesChunks> {
+        let mut out = Vec::with_capacity(series.len());
+        for step in series.chunks(STEP) {
+            let begin = out.len();
+            let index = self.index.read();
+            out.extend(step.iter().map(|it| SeriesChunks { labels: index.labels(it), chunks: Vec::new() }));
+            drop(index);
+            step.iter().zip(&mut out[begin..]).for_each(|(series, out)| read(series, &mut out.chunks));
+        }
+        out
+    }
+
+    /// The series that satisfy `matchers` and show samples in `range`, in no particular order.
+    fn matching(&self, matchers: &[Matcher], range: TimeRange, hidden: &Hidden) -> Vec<Arc<Series>> {
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let mut series = index::select(&self.index, matchers);
+        series.retain(|it| it.samples.lock().overlap(range, hidden));
+        series
+    }
+
+    /// Whether a question without matchers concerns all series or none; None if each must be looked at.
+    fn all_labels(&self, matchers: &[Matcher], range: TimeRange) -> Option<bool> {
+        matchers.is_empty().then(|| self.ranges().iter().any(|it| it.range.overlaps(&range)))
+    }
+
+    /// The distinct symbols that `collect` finds in the selected series.
+    fn symbols_of(&self, matchers: &[Matcher], range: TimeRange, collect: impl Fn(&Series, &mut Vec<u32>)) -> Vec<u32> {
+        let series = self.matching(matchers, range, &self.pins.hidden());
+        let mut found = Vec::new();
+        for step in series.chunks(STEP) {
+            step.iter().for_each(|it| collect(it, &mut found));
+            found.sort_unstable();
+            found.dedup();
+        }
+        found
+    }
+
+    /// The texts of symbols, sorted; those that nothing uses any more are left out.
+    fn texts(&self, symbols: Vec<u32>) -> Vec<Arc<str>> {
+        let mut texts = Vec::with_capacity(symbols.len());
+        for step in symbols.chunks(STEP) {
+            let index = self.index.read();
+            texts.extend(step.iter().filter_map(|symbol| index.symbols.find_text(*symbol).cloned()));
+        }
+        texts.sort_unstable();
+        texts
+    }
+}
