@@ -1,1 +1,32 @@
-//! longhaul-bucket
+//! A tenant's prefix in object storage: names of objects, the manifest that says which blocks are live, uploads in the
+//! right order, ranged reads.
+//!
+//! Layer 3. [`open_store`] and [`probe`] at the start of a process; then one [`TenantStore`] a tenant, which is the only
+//! way to form an object key. Layout: docs/formats/bucket.md; the manifest: docs/formats/manifest.md. A manifest is a
+//! plain value ([`Manifest`]) with pure functions from one version to the next; [`TenantStore::commit`] is the one
+//! place that makes a version real.
+//!
+//! Knows nothing of PromQL, heads, logs' contents, HTTP, or when something is shipped, compacted or deleted.
+
+mod commit;
+mod deletion;
+mod error;
+mod manifest;
+mod probe;
+mod remote_files;
+mod store;
+mod tenant_store;
+mod upload;
+mod url;
+
+pub use commit::OperationId;
+pub use error::{BucketError, CommitError, Rejected, Result};
+pub use manifest::{Deletion, LiveBlock, Manifest, QuarantinedBlock, RetiredBlock, Through, ThroughEntry};
+pub use probe::probe;
+pub use store::{Store, StoreMetrics};
+pub use tenant_store::TenantStore;
+pub use upload::Uploaded;
+pub use url::{StoreOptions, StoreUrl, open_store};
+
+#[cfg(test)]
+mod testing;

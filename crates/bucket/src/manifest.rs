@@ -1,0 +1,170 @@
+//! The manifest: which blocks of a tenant are live, and how far each log is in the bucket. One immutable object a
+//! version; a version is a plain value here, and everything that changes it is a pure function (`ship.rs`).
+//!
+//! **Invariant:** within one manifest an id is live or retired, never both; live blocks are sorted by (start, id).
+
+mod codec;
+mod ship;
+mod through;
+
+pub use through::{Through, ThroughEntry};
+
+use crate::commit::OperationId;
+use longhaul_block::{BlockMeta, ContentHash, Coverage};
+use longhaul_model::{BlockId, LogId, TimeRange};
+
+/// One version of a tenant's manifest. The default is version 0: nothing has been committed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manifest {
+    /// Its number; the first that is stored is 1.
+    pub version: u64,
+    /// SHA-256 of the predecessor's object; zeros in version 1.
+    pub previous_hash: [u8; 32],
+    /// Who committed it, for people.
+    pub author: String,
+    /// The commit that made it, by which its author recognises it.
+    pub operation: OperationId,
+    /// The blocks that queries read, sorted by (start, id).
+    pub blocks: Vec<LiveBlock>,
+    /// Blocks that were live and whose objects wait for their deletion.
+    pub retired: Vec<RetiredBlock>,
+    /// Blocks that compaction leaves alone, because they could not be read. They are among `blocks` still.
+    pub quarantined: Vec<QuarantinedBlock>,
+    /// Deletions of series that are still being carried out.
+    pub deletions: Vec<Deletion>,
+    /// How far each log is in the bucket.
+    pub through: Through,
+    /// No block id below it may be committed: tagged directories below it that are in no manifest are garbage.
+    pub orphan_boundary: Option<BlockId>,
+    /// SHA-256 of this version's object; zeros in one that was never encoded.
+    hash: [u8; 32],
+}
+
+/// A block that queries read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveBlock {
+    /// Its id.
+    pub id: BlockId,
+    /// Its time range.
+    pub range: TimeRange,
+    /// Compaction level, from 1.
+    pub level: u32,
+    /// Milliseconds a window of a downsampled block; 0 for raw samples.
+    pub resolution_ms: i64,
+    /// The blocks of level 1 that it descends from; itself for one of level 1 or of unknown descent. Never empty.
+    pub sources: Vec<BlockId>,
+    /// Which stretches of which logs it holds; empty for a foreign block.
+    pub coverage: Vec<Coverage>,
+    /// All its objects together, bytes.
+    pub size_bytes: u64,
+    /// Series.
+    pub series: u64,
+    /// Samples.
+    pub samples: u64,
+    /// Order-independent hash over its samples; zero for a foreign block.
+    pub content_hash: ContentHash,
+    /// The version of its `longhaul` section; 0 for a foreign block.
+    pub format: u32,
+}
+
+/// A block that is live no more and not yet deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetiredBlock {
+    /// Its id.
+    pub id: BlockId,
+    /// When it was retired, ms since the epoch.
+    pub since_ms: i64,
+    /// The blocks that took its place; none if its data was dropped.
+    pub replaced_by: Vec<BlockId>,
+}
+
+/// A block that compaction leaves alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantinedBlock {
+    /// Its id.
+    pub id: BlockId,
+    /// Since when, ms since the epoch.
+    pub since_ms: i64,
+    /// What was wrong with it.
+    pub reason: String,
+}
+
+/// A deletion of series that is in force: it filters every source that was written before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// Its id.
+    pub id: OperationId,
+    /// The selector, in PromQL.
+    pub selector: String,
+    /// Which samples of the selected series.
+    pub range: TimeRange,
+    /// The log that it stands in.
+    pub log_id: LogId,
+    /// The partition of that log.
+    pub partition: u32,
+    /// Where it stands: sources whose coverage ends at or before this offset are filtered.
+    pub offset: u64,
+    /// When it was asked for, ms since the epoch.
+    pub since_ms: i64,
+}
+
+impl Manifest {
+    /// The live block with this id.
+    pub fn block(&self, id: BlockId) -> Option<&LiveBlock> {
+        self.blocks.iter().find(|block| block.id == id)
+    }
+
+    /// Whether a block with this id is live or retired.
+    pub fn knows(&self, id: BlockId) -> bool {
+        self.block(id).is_some() || self.retired.iter().any(|block| block.id == id)
+    }
+
+    /// The live blocks that may hold samples of `range`.
+    pub fn blocks_in(&self, range: TimeRange) -> impl Iterator<Item = &LiveBlock> {
+        self.blocks.iter().filter(move |block| block.range.overlaps(&range))
+    }
+
+    /// Whether a sample at `t_ms` that was accepted at `offset` is in the bucket.
+    pub fn covered(&self, log_id: LogId, partition: u32, t_ms: i64, offset: u64) -> bool {
+        self.through.covered(log_id, partition, t_ms, offset)
+    }
+
+    /// The highest offset of a log that is in the bucket. A log of this id that ends before it has lost its disk.
+    pub fn known_end(&self, log_id: LogId) -> Option<u64> {
+        self.through.known_end(log_id)
+    }
+
+    /// Whether `previous` is the version that this one was made from.
+    pub fn follows(&self, previous: &Self) -> bool {
+        self.version == previous.version + 1 && self.previous_hash == previous.hash
+    }
+
+    /// SHA-256 of this version's object.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+}
+
+impl LiveBlock {
+    /// What the manifest says of a block whose objects take `size_bytes` together.
+    pub fn new(meta: &BlockMeta, size_bytes: u64) -> Self {
+        let ours = meta.longhaul.as_ref();
+        let sources = &meta.compaction.sources;
+        Self {
+            id: meta.ulid,
+            range: meta.range(),
+            level: meta.compaction.level,
+            resolution_ms: meta.resolution_ms(),
+            sources: if sources.is_empty() { vec![meta.ulid] } else { sources.clone() },
+            coverage: ours.map_or_else(Vec::new, |ours| ours.coverage.clone()),
+            size_bytes,
+            series: meta.stats.num_series,
+            samples: meta.stats.num_samples,
+            content_hash: ours.map_or_else(ContentHash::default, |ours| ours.content_hash),
+            format: ours.map_or(0, |ours| ours.version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

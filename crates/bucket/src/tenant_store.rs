@@ -1,0 +1,256 @@
+//! One tenant's prefix, and the only way to form an object key. Layout: docs/formats/bucket.md.
+//!
+//! Finding the newest manifest: `hint` says where to look first, `trim` below what nothing is left; from there upward,
+//! versions are dense, so probing finds the newest. Neither object needs to be right, and no LIST is asked.
+
+use crate::error::{BucketError, Result};
+use crate::manifest::Manifest;
+use crate::remote_files::RemoteFiles;
+use crate::store::Store;
+use longhaul_block::{BlockFiles, BlockMeta};
+use longhaul_model::{BlockId, TenantId};
+use object_store::PutMode;
+use object_store::path::Path as Key;
+use std::sync::Arc;
+
+/// A tenant's objects. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TenantStore {
+    pub(crate) store: Store,
+    tenant: TenantId,
+}
+
+impl TenantStore {
+    /// The objects of `tenant` in `store`.
+    pub fn new(store: Store, tenant: TenantId) -> Self {
+        Self { store, tenant }
+    }
+
+    /// Whose objects these are.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The store that they lie in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The tenants that have a manifest, sorted.
+    ///
+    /// This is a LIST, used to discover whom to start with and never to decide anything (storage.md, rule 10): a
+    /// tenant that it misses is found by its first write or query, which reads the manifest by its key.
+    pub async fn tenants(store: &Store) -> Result<Vec<TenantId>> {
+        let mut tenants = Vec::new();
+        for name in store.folders().await? {
+            // Folders of others, `__mimir_cluster` for one, are no tenants.
+            let Ok(tenant) = TenantId::parse(&name) else { continue };
+            let folder = store.key(&format!("{tenant}/_longhaul/manifest"));
+            if !store.list(&folder, 1).await?.is_empty() {
+                tenants.push(tenant);
+            }
+        }
+        tenants.sort();
+        Ok(tenants)
+    }
+
+    /// The newest manifest; none for a tenant that has never committed anything.
+    ///
+    /// The newest version's hash is checked against its predecessor, if that is still there.
+    pub async fn load_manifest(&self) -> Result<Option<Manifest>> {
+        let (hint, boundary) = tokio::join!(self.number(self.hint_key()), self.trim_boundary());
+        let hint = match hint {
+            Err(error @ BucketError::Corrupt { .. }) => {
+                tracing::warn!(%error, "the hint at the newest manifest is ignored");
+                None
+            }
+            hint => hint?,
+        };
+        let mut start = hint.unwrap_or(0).max(boundary?).max(1);
+        if !self.store.exists(&self.version_key(start)).await? {
+            // A hint that runs ahead of the truth, or a boundary that moved on meanwhile.
+            start = self.trim_boundary().await?.max(1);
+            if !self.store.exists(&self.version_key(start)).await? {
+                if start == 1 {
+                    return Ok(None);
+                }
+                let key = self.trim_key();
+                return Err(BucketError::corrupt(&key, format!("says that version {start} is there, which is not")));
+            }
+        }
+        let newest = self.newest_from(start).await?;
+        let manifest = self.load_version(newest).await?;
+        if newest > 1 {
+            match self.load_version(newest - 1).await {
+                Ok(previous) => self.check_follows(&manifest, &previous)?,
+                Err(error) if error.is_not_found() && newest <= self.trim_boundary().await? => {}
+                Err(error) if error.is_not_found() => {
+                    return Err(BucketError::corrupt(
+                        &self.version_key(newest - 1),
+                        "a version that was not trimmed is missing",
+                    ));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(manifest))
+    }
+
+    /// The newest manifest if it is newer than `known`: two small GETs when it is not.
+    pub async fn load_newer(&self, known: &Manifest) -> Result<Option<Manifest>> {
+        let next = known.version + 1;
+        let (found, boundary) = tokio::join!(self.load_version(next), self.trim_boundary());
+        if boundary? > next {
+            return self.load_manifest().await;
+        }
+        let mut newest = match found {
+            Ok(manifest) => manifest,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if known.version > 0 {
+            self.check_follows(&newest, known)?;
+        }
+        loop {
+            match self.load_version(newest.version + 1).await {
+                Ok(next) => {
+                    self.check_follows(&next, &newest)?;
+                    newest = next;
+                }
+                Err(error) if error.is_not_found() => return Ok(Some(newest)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One version of the manifest.
+    pub async fn load_version(&self, version: u64) -> Result<Manifest> {
+        let key = self.version_key(version);
+        Manifest::decode(&key, version, &self.store.get(&key).await?)
+    }
+
+    /// Declares the versions below `boundary` gone, then deletes them, oldest first. The newest version and at least
+    /// one before it should stay above the boundary; deciding that is the caller's (versions of the last 7 days).
+    ///
+    /// The boundary only ever rises. Where the store cannot compare and swap (local directories), runs of this
+    /// function must not overlap. [`BucketError::NotFound`] if version `boundary` is not there itself.
+    pub async fn trim_versions(&self, boundary: u64) -> Result<()> {
+        self.store.head(&self.version_key(boundary)).await?;
+        let key = self.trim_key();
+        let text = bytes::Bytes::from(boundary.to_string());
+        let (known, mode) = match self.store.get_versioned(&key).await {
+            Ok((bytes, version)) => (parse_number(&key, &bytes)?, PutMode::Update(version)),
+            Err(error) if error.is_not_found() => (0, PutMode::Create),
+            Err(error) => return Err(error),
+        };
+        if known >= boundary {
+            return Ok(());
+        }
+        match self.store.put_with(&key, text.clone(), mode).await {
+            Err(BucketError::Store { source: object_store::Error::NotImplemented { .. }, .. }) => {
+                self.store.put(&key, text).await?;
+            }
+            written => written?,
+        }
+        for version in known.max(1)..boundary {
+            self.store.delete(&self.version_key(version)).await?;
+        }
+        Ok(())
+    }
+
+    /// `meta.json` of a block.
+    pub async fn block_meta(&self, id: BlockId) -> Result<BlockMeta> {
+        let json = self.store.get(&self.block_key(id, "meta.json")).await?;
+        BlockMeta::parse(&json).map_err(|source| BucketError::Block { id, source })
+    }
+
+    /// Ranged reads of a block's files, for threads that may block: each read waits for `handle`'s runtime, and
+    /// panics on one of its worker threads.
+    pub fn block_files(&self, id: BlockId, handle: tokio::runtime::Handle) -> Arc<dyn BlockFiles> {
+        Arc::new(RemoteFiles::new(self.clone(), id, handle))
+    }
+
+    /// The boundary below which versions of the manifest are gone; 0 if none are.
+    pub(crate) async fn trim_boundary(&self) -> Result<u64> {
+        Ok(self.number(self.trim_key()).await?.unwrap_or(0))
+    }
+
+    /// Best effort: a hint that is missing or old costs a few requests, nothing else.
+    pub(crate) async fn write_hint(&self, version: u64) {
+        let key = self.hint_key();
+        if let Err(error) = self.store.put(&key, version.to_string().into()).await {
+            tracing::warn!(%key, %error, "cannot write the hint at the newest manifest");
+        }
+    }
+
+    pub(crate) fn check_follows(&self, manifest: &Manifest, previous: &Manifest) -> Result<()> {
+        if manifest.follows(previous) {
+            return Ok(());
+        }
+        let key = self.version_key(manifest.version);
+        Err(BucketError::corrupt(&key, "the hash that it gives for its predecessor is not its predecessor's"))
+    }
+
+    pub(crate) fn version_key(&self, version: u64) -> Key {
+        self.key(&format!("_longhaul/manifest/{version:020}"))
+    }
+
+    pub(crate) fn block_key(&self, id: BlockId, file: &str) -> Key {
+        self.key(&format!("{id}/{file}"))
+    }
+
+    pub(crate) fn block_folder(&self, id: BlockId) -> Key {
+        self.key(&id.to_string())
+    }
+
+    fn hint_key(&self) -> Key {
+        self.key("_longhaul/manifest/hint")
+    }
+
+    fn trim_key(&self) -> Key {
+        self.key("_longhaul/manifest/trim")
+    }
+
+    fn key(&self, path: &str) -> Key {
+        self.store.key(&format!("{}/{path}", self.tenant))
+    }
+
+    /// The newest version, given that `start` is there: doubling steps, then halving ones.
+    async fn newest_from(&self, start: u64) -> Result<u64> {
+        let (mut there, mut step) = (start, 1);
+        let mut absent = loop {
+            let probe = there.saturating_add(step);
+            if !self.store.exists(&self.version_key(probe)).await? {
+                break probe;
+            }
+            there = probe;
+            step = step.saturating_mul(2);
+        };
+        while absent - there > 1 {
+            let middle = there + (absent - there) / 2;
+            if self.store.exists(&self.version_key(middle)).await? {
+                there = middle;
+            } else {
+                absent = middle;
+            }
+        }
+        Ok(there)
+    }
+
+    /// A small object that holds a decimal number.
+    async fn number(&self, key: Key) -> Result<Option<u64>> {
+        match self.store.get(&key).await {
+            Ok(bytes) => parse_number(&key, &bytes).map(Some),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn parse_number(key: &Key, bytes: &[u8]) -> Result<u64> {
+    let number = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok());
+    number.ok_or_else(|| BucketError::corrupt(key, "expected a decimal number"))
+}
+
+#[cfg(test)]
+mod tests;

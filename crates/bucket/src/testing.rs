@@ -1,0 +1,1 @@
+//! Stores that misbehave, and blocks to put into them, for this crate's tests.
