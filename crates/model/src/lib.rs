@@ -20,7 +20,7 @@ pub use id::{BlockId, IdSource, LogId};
 pub use label_section::LabelSection;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher, MatcherError};
-pub use sample::{Sample, STALE_NAN_BITS, is_stale};
+pub use sample::{STALE_NAN_BITS, Sample, is_stale};
 pub use tenant::{InvalidTenantId, TenantId};
 pub use time_range::TimeRange;
 pub use write_batch::{SeriesEntry, WriteBatch};

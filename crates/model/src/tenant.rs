@@ -89,7 +89,9 @@ mod tests {
         }
         assert_eq!(TenantId::parse(""), Err(InvalidTenantId::Empty));
         assert_eq!(TenantId::parse(&"x".repeat(151)), Err(InvalidTenantId::TooLong(151)));
-        for (bad, c) in [("a/b", '/'), ("a\\b", '\\'), ("a b", ' '), ("a\0", '\0'), ("ä", 'ä'), ("a|b", '|'), ("a%", '%')] {
+        for (bad, c) in
+            [("a/b", '/'), ("a\\b", '\\'), ("a b", ' '), ("a\0", '\0'), ("ä", 'ä'), ("a|b", '|'), ("a%", '%')]
+        {
             assert_eq!(TenantId::parse(bad), Err(InvalidTenantId::Character(c)));
         }
         for reserved in [".", "..", "_longhaul", "_longhaul-x", "__mimir_cluster"] {
