@@ -5,6 +5,7 @@ use crate::ast::{Aggregate, Binary, Call, Cardinality, Expr, ExprKind, Span, Val
 use crate::functions::Func;
 use crate::literal::quote;
 use longhaul_model::METRIC_NAME;
+use std::collections::HashSet;
 
 /// Checks the tree; `report` gets every fault, in Prometheus' order and words.
 pub(crate) fn check(expr: &mut Expr, report: &mut dyn FnMut(Span, String)) {
@@ -105,7 +106,8 @@ impl Checker<'_> {
             matching.cardinality = Cardinality::ManyToMany;
         }
         if matching.on {
-            for label in matching.labels.iter().filter(|label| matching.include.contains(label)) {
+            let include: HashSet<&String> = matching.include.iter().collect();
+            for label in matching.labels.iter().filter(|label| include.contains(label)) {
                 let message = format!("label {} must not occur in ON and GROUP clause at once", quote(label));
                 self.fault(binary.op_span, message);
             }

@@ -109,3 +109,6 @@ fn least(a: f64, b: f64) -> f64 {
 fn error(span: Span, message: &'static str) -> DurationError {
     DurationError { span, message }
 }
+
+#[cfg(test)]
+mod tests;

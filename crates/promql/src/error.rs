@@ -8,8 +8,8 @@ use std::fmt;
 pub struct ParseError {
     /// The part of the text that is wrong, bytes.
     pub span: Span,
-    /// Where `span` starts, as a person counts.
-    pub position: Position,
+    /// Where `span` starts, as a person counts. An empty text has no places.
+    pub position: Option<Position>,
     /// What is wrong.
     pub message: String,
 }
@@ -38,12 +38,15 @@ pub struct Position {
 pub struct ParseErrors(Vec<ParseError>);
 
 impl Position {
-    /// Where byte `offset` of `text` stands.
-    pub fn of(text: &str, offset: u32) -> Self {
+    /// Where byte `offset` of `text` stands, if it has any bytes.
+    pub fn of(text: &str, offset: u32) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
         let before = &text.as_bytes()[..text.len().min(offset as usize)];
         let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
         let lines = before.iter().filter(|&&byte| byte == b'\n').count();
-        Self { line: lines as u32 + 1, column: (before.len() - line_start) as u32 + 1 }
+        Some(Self { line: lines as u32 + 1, column: (before.len() - line_start) as u32 + 1 })
     }
 }
 
@@ -76,7 +79,10 @@ impl fmt::Display for Position {
 /// `1:5: parse error: unexpected end of input`
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: parse error: {}", self.position, self.message)
+        match self.position {
+            Some(position) => write!(f, "{position}: parse error: {}", self.message),
+            None => write!(f, "unknown position: parse error: {}", self.message),
+        }
     }
 }
 

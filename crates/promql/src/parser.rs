@@ -18,6 +18,7 @@ use crate::functions;
 use crate::lexer::Lexer;
 use crate::literal;
 use crate::token::{Fact, Keyword, Token, TokenKind};
+use longhaul_model::Matcher;
 
 /// Reads a query.
 ///
@@ -29,7 +30,11 @@ pub fn parse(query: &str, options: &ParseOptions) -> Result<Expr, ParseErrors> {
     let mut errors = Vec::new();
     match parser.query() {
         Ok(mut expr) => {
-            check::check(&mut expr, &mut |span, message| errors.push(error(query, span, message)));
+            check::check(&mut expr, &mut |span, message| {
+                if errors.len() < ERRORS_MAX {
+                    errors.push(error(query, span, message));
+                }
+            });
             if errors.is_empty() {
                 return Ok(expr);
             }
@@ -39,25 +44,19 @@ pub fn parse(query: &str, options: &ParseOptions) -> Result<Expr, ParseErrors> {
     Err(ParseErrors::new(errors))
 }
 
-/// Reads a lone selector, `name{matchers}`, as `match[]` parameters hold them.
+/// Reads a lone selector, `name{matchers}`, as `match[]` parameters hold them: its matchers, that for the name last. They
+/// may select everything; whether that is allowed is for the caller to say.
 ///
 /// # Errors
 ///
 /// What is wrong with the text.
-pub fn parse_selector(selector: &str, options: &ParseOptions) -> Result<crate::ast::VectorSelector, ParseErrors> {
+pub fn parse_selector(selector: &str, options: &ParseOptions) -> Result<Vec<Matcher>, ParseErrors> {
     let mut parser = Parser::new(selector, options);
-    let mut errors = Vec::new();
-    match parser.lone_selector() {
-        Ok(mut expr) => {
-            check::check(&mut expr, &mut |span, message| errors.push(error(selector, span, message)));
-            if let (ExprKind::Vector(vector), true) = (expr.kind, errors.is_empty()) {
-                return Ok(vector);
-            }
-        }
-        Err(Stop) => errors = parser.errors,
-    }
-    Err(ParseErrors::new(errors))
+    parser.lone_selector().map_err(|Stop| ParseErrors::new(parser.errors))
 }
+
+/// How many errors are kept. People look at the first; each costs a walk over the text for its line and column.
+const ERRORS_MAX: usize = 32;
 
 /// The parser cannot go on; why is among its errors.
 struct Stop;
@@ -132,9 +131,9 @@ impl<'a> Parser<'a> {
         self.end(tree.node)
     }
 
-    fn lone_selector(&mut self) -> Result<Expr, Stop> {
+    fn lone_selector(&mut self) -> Result<Vec<Matcher>, Stop> {
         self.begin()?;
-        let tree = match self.token.kind {
+        let selector = match self.token.kind {
             TokenKind::LeftBrace => self.selector(None)?,
             kind if kind.is_metric_name() => {
                 let name = self.advance();
@@ -142,7 +141,7 @@ impl<'a> Parser<'a> {
             }
             _ => return self.unexpected("", ""),
         };
-        self.end(tree.node)
+        self.end(selector.0.matchers)
     }
 
     fn end<T>(&mut self, result: T) -> Result<T, Stop> {
@@ -213,10 +212,10 @@ impl<'a> Parser<'a> {
                 self.grow(ExprKind::String(literal::unquote(token.text(self.text))), token.span, 0)
             }
             TokenKind::LeftParen => self.paren(),
-            TokenKind::LeftBrace => self.selector(None),
+            TokenKind::LeftBrace => self.vector(None),
             TokenKind::Identifier | TokenKind::Fact(_) => {
                 let name = self.advance();
-                if self.token.kind == TokenKind::LeftParen { self.call(name) } else { self.selector(Some(name)) }
+                if self.token.kind == TokenKind::LeftParen { self.call(name) } else { self.vector(Some(name)) }
             }
             TokenKind::Aggregator(op) => {
                 let name = self.advance();
@@ -224,12 +223,12 @@ impl<'a> Parser<'a> {
                     TokenKind::LeftParen | TokenKind::Keyword(Keyword::By | Keyword::Without) => {
                         self.aggregate(op, name)
                     }
-                    _ => self.selector(Some(name)),
+                    _ => self.vector(Some(name)),
                 }
             }
             kind if kind.is_metric_name() => {
                 let name = self.advance();
-                self.selector(Some(name))
+                self.vector(Some(name))
             }
             _ => self.unexpected("", ""),
         }

@@ -278,3 +278,6 @@ impl Display for Edges {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

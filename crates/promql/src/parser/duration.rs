@@ -63,7 +63,10 @@ impl Parser<'_> {
         let tree = if self.token.kind == TokenKind::LeftParen {
             self.duration_expression(LOOSEST, Asked::OFFSET)?
         } else {
-            self.duration_operand(Asked::OFFSET, Self::duration_primary)?
+            self.duration_operand(Asked::OFFSET, |parser, asked| match parser.token.kind {
+                TokenKind::Operator(BinaryOp::Add | BinaryOp::Sub) => parser.duration_expression(POWER, asked),
+                _ => parser.duration_primary(asked),
+            })?
         };
         Ok(amount(tree.node))
     }

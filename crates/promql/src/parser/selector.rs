@@ -7,8 +7,13 @@ use crate::token::{Fact, Keyword, Token, TokenKind};
 use longhaul_model::{METRIC_NAME, Matcher};
 
 impl Parser<'_> {
+    pub(super) fn vector(&mut self, name: Option<Token>) -> Result<Tree<Expr>, Stop> {
+        let (selector, span) = self.selector(name)?;
+        self.grow(ExprKind::Vector(selector), span, 0)
+    }
+
     /// The selector whose name, if it has one, has been read.
-    pub(super) fn selector(&mut self, name: Option<Token>) -> Result<Tree<Expr>, Stop> {
+    pub(super) fn selector(&mut self, name: Option<Token>) -> Result<(VectorSelector, Span), Stop> {
         let start = name.map_or(self.token.span.start, |name| name.span.start);
         let name = name.map(|name| name.text(self.text).to_owned());
         let mut matchers = Vec::new();
@@ -17,7 +22,7 @@ impl Parser<'_> {
         }
         matchers.extend(name.as_ref().map(|name| Matcher::equal(METRIC_NAME, name)));
         let selector = VectorSelector { name, matchers, offset_ms: 0, offset_expr: None, at: None, extended: None };
-        self.grow(ExprKind::Vector(selector), Span { start, end: self.last_end }, 0)
+        Ok((selector, Span { start, end: self.last_end }))
     }
 
     /// The expression with all modifiers that follow it.
