@@ -1,1 +1,33 @@
-//! longhaul-ingest
+//! Accepts batches of samples and keeps them until they are in the bucket.
+//!
+//! Layer 4: joins log, head, block and bucket into the way of a sample (docs/ARCHITECTURE.md). [`Ingester`] is all that
+//! others see.
+//!
+//! Knows nothing of HTTP, protocols or queries.
+
+mod accepted;
+mod cut;
+mod error;
+mod gate;
+mod housekeeper;
+mod ingester;
+mod lane;
+mod metrics;
+mod part_writer;
+mod parts;
+mod readers;
+mod recover;
+mod refusal;
+mod settings;
+mod ship;
+mod tenant;
+mod validate;
+
+pub use error::{IngestError, WriteError};
+pub use ingester::{Ingester, IngesterParts, Totals, WriteReport};
+pub use metrics::IngestMetrics;
+pub use parts::Part;
+pub use readers::ReaderGuard;
+pub use refusal::{Cause, CauseReport, Refusals};
+pub use settings::{IngestSettings, WriteLimits};
+pub use tenant::Pin;

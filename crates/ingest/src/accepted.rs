@@ -1,0 +1,220 @@
+//! A batch on its way through the log: the samples that passed the checks, with their series resolved, and the reply
+//! that its request is waiting for.
+
+use crate::refusal::{Cause, Refusals};
+use crate::settings::WriteLimits;
+use crate::tenant::Tenant;
+use crate::validate::{self, TimeWindow};
+use longhaul_chunk::{Columns, merge_into};
+use longhaul_head::{CutView, HeadError, Series, SeriesKey};
+use longhaul_model::{LabelSection, Labels, Sample, SeriesEntry, TenantId, TimeRange, WriteBatch};
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A batch whose every sample is to be made durable and applied.
+pub(crate) struct Accepted {
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) purpose: Purpose,
+}
+
+/// One series of a batch.
+pub(crate) struct Entry {
+    pub(crate) series: Arc<Series>,
+    pub(crate) samples: Range<u32>,
+}
+
+/// What the batch is for.
+pub(crate) enum Purpose {
+    /// A request that waits for its verdict.
+    Write(oneshot::Sender<Applied>),
+    /// The samples of a tiny head, logged once more so that an old segment can go. They are in the head already.
+    LogAgain(LoggedAgain),
+}
+
+/// Views of a head whose samples are logged once more, and who waits for it.
+pub(crate) struct LoggedAgain {
+    pub(crate) views: Vec<CutView>,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// The verdict on a batch.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// It is durable, and each sample was stored, was there already, or was refused.
+    Done {
+        stored: u64,
+        duplicates: u64,
+        /// Samples that met another value at their timestamp, and which was the first.
+        conflicts: u64,
+        first_conflict: Option<String>,
+    },
+    /// It could not be made durable; nothing of it was applied.
+    Failed(String),
+}
+
+/// The part of a request that can be logged.
+#[derive(Default)]
+pub(crate) struct Resolved {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) refusals: Refusals,
+}
+
+impl Resolved {
+    /// Checks a request and finds or creates its series. What cannot be stored is counted, the rest goes on.
+    ///
+    /// `new_series` is false when the instance's memory has no room for series that are not known yet.
+    pub(crate) fn of(batch: &WriteBatch, tenant: &Tenant, limits: &WriteLimits, now_ms: i64, new_series: bool) -> Self {
+        let window = TimeWindow::at(now_ms, limits);
+        let mut resolved = Self {
+            entries: Vec::with_capacity(batch.series.len()),
+            samples: Vec::with_capacity(batch.samples.len()),
+            ..Self::default()
+        };
+        for entry in &batch.series {
+            resolved.add(batch, entry, tenant, limits, window, new_series);
+        }
+        resolved
+    }
+
+    fn add(
+        &mut self,
+        batch: &WriteBatch,
+        entry: &SeriesEntry,
+        tenant: &Tenant,
+        limits: &WriteLimits,
+        window: TimeWindow,
+        new_series: bool,
+    ) {
+        let section = batch.labels(entry);
+        let describe = || validate::describe(section);
+        if entry.histograms > 0 {
+            self.refusals.add(Cause::Histograms, entry.histograms.into(), describe);
+        }
+        if entry.exemplars > 0 {
+            self.refusals.add(Cause::Exemplars, entry.exemplars.into(), describe);
+        }
+        let samples = batch.samples(entry);
+        let start = self.samples.len() as u32;
+        for sample in samples {
+            match window.check(sample.t_ms) {
+                Ok(()) => self.samples.push(*sample),
+                Err(cause) => self.refusals.add(cause, 1, || format!("{} at {} ms", describe(), sample.t_ms)),
+            }
+        }
+        let end = self.samples.len() as u32;
+        // A series without a sample to store is not created, but its labels are still checked: a sender that gets
+        // them wrong hears of it.
+        let found = if start == end {
+            validate::labels(section, limits).map(|_| None)
+        } else {
+            resolve(section, tenant, limits, new_series).map(Some)
+        };
+        match found {
+            Ok(Some(series)) => self.entries.push(Entry { series, samples: start..end }),
+            Ok(None) => {}
+            Err(cause) => {
+                self.samples.truncate(start as usize);
+                self.refusals.add(cause, u64::from(end - start).max(1), describe);
+            }
+        }
+    }
+}
+
+/// The series of a label section. The section's own bytes find a known series when they are canonical; otherwise it is
+/// taken apart, checked, and looked up by its canonical form.
+fn resolve(
+    section: LabelSection<'_>,
+    tenant: &Tenant,
+    limits: &WriteLimits,
+    new_series: bool,
+) -> Result<Arc<Series>, Cause> {
+    let head = &tenant.head;
+    if let Some(series) = head.find(head.key(section.bytes())) {
+        return Ok(series);
+    }
+    let pairs = validate::labels(section, limits)?;
+    let mut canonical = Vec::with_capacity(section.bytes().len());
+    for (name, value) in &pairs {
+        LabelSection::push(&mut canonical, name, value);
+    }
+    let key = head.key(&canonical);
+    match head.find(key) {
+        Some(series) => Ok(series),
+        None if !new_series => Err(Cause::SeriesLimit),
+        None => head.create(key, &pairs).map_err(|error| match error {
+            HeadError::SeriesLimit { .. } | HeadError::NumbersExhausted => Cause::SeriesLimit,
+        }),
+    }
+}
+
+impl longhaul_log::Batch for Accepted {
+    fn tenant(&self) -> &TenantId {
+        &self.tenant.id
+    }
+
+    fn tenant_number(&self) -> u32 {
+        self.tenant.number
+    }
+
+    fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn series_number(&self, entry: usize) -> u32 {
+        self.entries[entry].series.number()
+    }
+
+    fn label_symbols(&self, entry: usize, out: &mut Vec<(u32, u32)>) {
+        out.extend_from_slice(self.entries[entry].series.label_symbols());
+    }
+
+    fn symbol(&self, symbol: u32) -> Arc<str> {
+        self.tenant.head.symbol(symbol)
+    }
+
+    fn samples(&self, entry: usize) -> &[Sample] {
+        let range = &self.entries[entry].samples;
+        &self.samples[range.start as usize..range.end as usize]
+    }
+}
+
+impl Accepted {
+    /// The batch that logs the samples of some views once more. Gives them back if there is nothing to log or a chunk
+    /// cannot be decoded.
+    pub(crate) fn again(tenant: &Arc<Tenant>, again: LoggedAgain) -> Result<Self, LoggedAgain> {
+        match collect(tenant, &again.views) {
+            Some((entries, samples)) if !entries.is_empty() => {
+                Ok(Self { tenant: tenant.clone(), entries, samples, purpose: Purpose::LogAgain(again) })
+            }
+            _ => Err(again),
+        }
+    }
+}
+
+/// The samples of `views` as entries of a batch; None if a chunk cannot be decoded or a series is gone.
+fn collect(tenant: &Tenant, views: &[CutView]) -> Option<(Vec<Entry>, Vec<Sample>)> {
+    let (mut entries, mut samples, mut columns) = (Vec::new(), Vec::new(), Columns::default());
+    for series in views.iter().flat_map(CutView::series) {
+        let start = samples.len() as u32;
+        columns.t_ms.clear();
+        columns.values.clear();
+        merge_into(&series.chunks, TimeRange::ALL, &mut columns).ok()?;
+        let known = tenant.head.find(key_of(tenant, &series.labels))?;
+        samples.extend(columns.t_ms.iter().zip(&columns.values).map(|(t_ms, value)| Sample::new(*t_ms, *value)));
+        entries.push(Entry { series: known, samples: start..samples.len() as u32 });
+    }
+    Some((entries, samples))
+}
+
+/// The key under which a head knows `labels`.
+pub(crate) fn key_of(tenant: &Tenant, labels: &Labels) -> SeriesKey {
+    let mut section = Vec::new();
+    for (name, value) in labels.iter() {
+        LabelSection::push(&mut section, name, value);
+    }
+    tenant.head.key(&section)
+}

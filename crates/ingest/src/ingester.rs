@@ -1,0 +1,285 @@
+//! The ingester: accepts batches, and owns what becomes of them until they are in the bucket.
+//!
+//! The way of a batch: [`Ingester::write`] checks it and resolves its series (`accepted`) → the log makes it durable →
+//! its tenant's lane applies it and gives the verdict (`lane`) → later a cut makes a part of it (`cut`) → parts are
+//! shipped (`ship`) → the log may forget it (`housekeeper`).
+
+use crate::accepted::{Accepted, Applied, Purpose, Resolved};
+use crate::error::{IngestError, WriteError};
+use crate::gate::Gate;
+use crate::housekeeper;
+use crate::lane::{Lanes, Log, Marker};
+use crate::metrics::IngestMetrics;
+use crate::part_writer::PartWriter;
+use crate::recover;
+use crate::refusal::{Cause, Refusals};
+use crate::settings::{IngestSettings, WriteLimits};
+use crate::tenant::{Pin, Tenant};
+use crate::{cut, ship};
+use longhaul_bucket::{BucketError, Store, TenantStore};
+use longhaul_disk::Fs;
+use longhaul_head::{HashSeed, Head, HeadSettings, HeadStats, Numbers};
+use longhaul_log::{Append, LogSettings, Rejection};
+use longhaul_model::{Clock, IdSource, LogId, TenantId, WriteBatch};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use tokio::sync::{Notify, oneshot, watch};
+
+/// What an ingester is made from.
+#[derive(Debug)]
+pub struct IngesterParts {
+    /// Settings.
+    pub settings: IngestSettings,
+    /// Settings of the log.
+    pub log_settings: LogSettings,
+    /// Where log, parts and ship directories lie.
+    pub data_dir: PathBuf,
+    /// The disk.
+    pub fs: Arc<dyn Fs>,
+    /// The bucket.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of blocks and logs, and the key of label hashes.
+    pub ids: Arc<IdSource>,
+}
+
+/// Accepts writes of all tenants, and keeps them until they are in the bucket. Cloning shares it.
+#[derive(Clone)]
+pub struct Ingester {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) settings: IngestSettings,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) part_writer: PartWriter,
+    pub(crate) log_id: LogId,
+    pub(crate) log: Arc<Log>,
+    pub(crate) lanes: Lanes,
+    pub(crate) tenants: Tenants,
+    pub(crate) gate: Gate,
+    pub(crate) metrics: Arc<IngestMetrics>,
+    /// Told when there may be something to cut or to ship before the next tick.
+    pub(crate) wake: Notify,
+    pub(crate) closing: watch::Sender<bool>,
+    /// Keeps other processes out of the data directory.
+    pub(crate) _lock: Box<dyn Send + Sync>,
+}
+
+/// The tenants that this process knows, and what new ones are made from.
+pub(crate) struct Tenants {
+    by_id: RwLock<HashMap<TenantId, Arc<Tenant>>>,
+    numbers: Arc<Numbers>,
+    seed: HashSeed,
+    head_settings: HeadSettings,
+    parts_dir: PathBuf,
+    store: Store,
+}
+
+/// What became of a write.
+#[derive(Debug, Default)]
+pub struct WriteReport {
+    /// Samples that are on disk and readable, those that were there before included.
+    pub stored: u64,
+    /// What was not stored.
+    pub refusals: Refusals,
+}
+
+/// Sizes of all heads together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Tenants in memory.
+    pub tenants: usize,
+    /// Series in memory.
+    pub series: u64,
+    /// Samples in memory.
+    pub samples: u64,
+    /// Bytes of chunks.
+    pub chunk_bytes: u64,
+    /// Bytes of labels, symbols, postings and tables.
+    pub series_bytes: u64,
+    /// Local parts.
+    pub parts: usize,
+    /// Bytes of log on disk.
+    pub log_bytes: u64,
+    /// The last durable offset.
+    pub log_end: u64,
+}
+
+impl Ingester {
+    /// Recovers what the data directory holds and starts to work. Must be called within a tokio runtime.
+    pub async fn open(parts: IngesterParts) -> Result<Self, IngestError> {
+        let inner = recover::open(parts).await?;
+        tokio::spawn(housekeeper::cut_loop(inner.clone()));
+        tokio::spawn(housekeeper::ship_loop(inner.clone()));
+        Ok(Self { inner })
+    }
+
+    /// Stores a batch. When this returns, everything that it reports as stored is on disk and readable. Dropping the
+    /// future changes nothing for a batch that has reached the log.
+    pub async fn write(
+        &self,
+        tenant: &TenantId,
+        batch: &WriteBatch,
+        limits: &WriteLimits,
+    ) -> Result<WriteReport, WriteError> {
+        let inner = &self.inner;
+        let size_bytes = (batch.buffer.len() + batch.samples.len() * 16) as u64;
+        let _inflight = inner.gate.admit(size_bytes, &inner.settings).inspect_err(|_| self.turned_away())?;
+        let tenant = inner.tenants.get_or_create(tenant);
+        let Resolved { entries, samples, mut refusals } =
+            Resolved::of(batch, &tenant, limits, inner.clock.now_ms(), inner.gate.new_series());
+        let mut stored = 0;
+        if !entries.is_empty() {
+            let (reply, verdict) = oneshot::channel();
+            let accepted = Accepted { tenant, entries, samples, purpose: Purpose::Write(reply) };
+            inner.log.append(Append::Batch(accepted)).map_err(|rejected| {
+                self.turned_away();
+                match rejected.why {
+                    Rejection::Full => WriteError::Overloaded,
+                    Rejection::Closed => WriteError::Closed,
+                }
+            })?;
+            match verdict.await {
+                Ok(Applied::Done { stored: new, duplicates, conflicts, first_conflict }) => {
+                    stored = new + duplicates;
+                    if conflicts > 0 {
+                        refusals.add(Cause::DuplicateTimestamp, conflicts, || first_conflict.unwrap_or_default());
+                    }
+                }
+                Ok(Applied::Failed(why)) => {
+                    self.turned_away();
+                    return Err(WriteError::Log(why));
+                }
+                Err(_) => return Err(WriteError::Closed),
+            }
+        }
+        inner.metrics.samples_refused.fetch_add(refusals.count(), Relaxed);
+        Ok(WriteReport { stored, refusals })
+    }
+
+    /// Whether a request of `size_bytes` would be let in now: to answer before its body is read.
+    pub fn admits(&self, size_bytes: u64) -> Result<(), WriteError> {
+        self.inner.gate.admit(size_bytes, &self.inner.settings).map(drop).inspect_err(|_| self.turned_away())
+    }
+
+    /// Pins what a query of `tenant` reads.
+    pub async fn pin(&self, tenant: &TenantId) -> Result<Pin, BucketError> {
+        match self.inner.tenants.get(tenant) {
+            Some(tenant) => tenant.pin().await,
+            // Nothing of this tenant is here, but its blocks may be in the bucket. A query creates no tenant.
+            None => self.inner.tenants.make(tenant.clone(), u32::MAX).pin().await,
+        }
+    }
+
+    /// Cuts everything and ships it; returns when it is in the manifest.
+    pub async fn flush(&self, tenant: Option<&TenantId>) -> Result<(), IngestError> {
+        let tenants = match tenant {
+            Some(tenant) => self.inner.tenants.get(tenant).into_iter().collect(),
+            None => self.inner.tenants.all(),
+        };
+        for tenant in tenants {
+            for state in tenant.head.ranges() {
+                let now_ms = self.inner.clock.now_ms();
+                cut::cut(&self.inner, &tenant, cut::plan::cut_range(state.range, now_ms, &self.inner.settings)).await?;
+            }
+            ship::ship(&self.inner, &tenant, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets nothing more in, answers what is in flight, and closes the log.
+    pub async fn close(&self) {
+        self.inner.gate.close();
+        let _ = self.inner.closing.send(true);
+        let log = self.inner.log.clone();
+        let _ = tokio::task::spawn_blocking(move || log.close()).await;
+        self.inner.lanes.drained().await;
+    }
+
+    /// Sizes of everything in memory and on the local disk.
+    pub fn totals(&self) -> Totals {
+        self.inner.totals()
+    }
+
+    /// Counters.
+    pub fn metrics(&self) -> &Arc<IngestMetrics> {
+        &self.inner.metrics
+    }
+
+    /// The tenants in memory.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        self.inner.tenants.all().iter().map(|tenant| tenant.id.clone()).collect()
+    }
+
+    /// The size of a tenant's head.
+    pub fn head_stats(&self, tenant: &TenantId) -> HeadStats {
+        self.inner.tenants.get(tenant).map(|tenant| tenant.head.stats()).unwrap_or_default()
+    }
+
+    fn turned_away(&self) {
+        self.inner.metrics.requests_turned_away.fetch_add(1, Relaxed);
+    }
+}
+
+impl Inner {
+    pub(crate) fn append(&self, append: Append<Accepted, Marker>) -> Result<(), IngestError> {
+        self.log.append(append).map_err(|_| IngestError::Closed)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals { log_bytes: self.log.size_bytes(), log_end: self.log.end(), ..Totals::default() };
+        for tenant in self.tenants.all() {
+            let stats = tenant.head.stats();
+            totals.tenants += 1;
+            totals.series += stats.series as u64;
+            totals.samples += stats.samples as u64;
+            totals.chunk_bytes += stats.chunk_bytes as u64;
+            totals.series_bytes += stats.series_bytes as u64;
+            totals.parts += tenant.parts.all().len();
+        }
+        totals
+    }
+}
+
+impl Tenants {
+    pub(crate) fn new(settings: &IngestSettings, seed: HashSeed, parts_dir: PathBuf, store: Store) -> Self {
+        let head_settings = HeadSettings {
+            block_range_ms: settings.block_range_ms,
+            chunk_samples_max: settings.chunk_samples_max,
+            ..HeadSettings::default()
+        };
+        Self { by_id: RwLock::default(), numbers: Arc::default(), seed, head_settings, parts_dir, store }
+    }
+
+    pub(crate) fn get(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.by_id.read().get(id).cloned()
+    }
+
+    pub(crate) fn get_or_create(&self, id: &TenantId) -> Arc<Tenant> {
+        if let Some(tenant) = self.get(id) {
+            return tenant;
+        }
+        let mut by_id = self.by_id.write();
+        let number = by_id.len() as u32;
+        by_id.entry(id.clone()).or_insert_with(|| Arc::new(self.make(id.clone(), number))).clone()
+    }
+
+    fn make(&self, id: TenantId, number: u32) -> Tenant {
+        let head = Head::new(self.head_settings, self.numbers.clone(), self.seed.clone());
+        let parts_dir = self.parts_dir.join(id.as_str());
+        let store = TenantStore::new(self.store.clone(), id.clone());
+        Tenant::new(id, number, head, parts_dir, store)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Tenant>> {
+        let mut all: Vec<_> = self.by_id.read().values().cloned().collect();
+        all.sort_by_key(|tenant| tenant.number);
+        all
+    }
+}

@@ -1,0 +1,215 @@
+//! A lane: the one thread that applies batches to the heads that belong to it, in the order of the log.
+//!
+//! 1. The log delivers a durable batch: each sample is applied and gets its verdict.
+//! 2. Without a conflict the request is answered at once; with one, the refusals become durable first (**I-VERDICT-1**:
+//!    a 400 for a conflict is sent only after its refusal frame is on disk, so that a replay refuses the same).
+//! 3. A marker takes a cut exactly between two batches (**I-CUT-1**: the view holds every sample of its range with an
+//!    offset up to the marker's, and none above).
+//!
+//! Knows nothing of requests' contents or of what becomes of a cut.
+
+use crate::accepted::{Accepted, Applied, LoggedAgain, Purpose};
+use crate::metrics::IngestMetrics;
+use crate::tenant::Tenant;
+use longhaul_head::{CutView, Verdict};
+use longhaul_log::{Append, Delivery, LocalLog, Offset, Refusals};
+use longhaul_model::TimeRange;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock, Weak, mpsc};
+use tokio::sync::oneshot;
+
+/// What travels through the log beside batches and comes back in order.
+pub(crate) enum Marker {
+    /// Take a cut of a head here.
+    Cut { tenant: Arc<Tenant>, range: TimeRange, reply: oneshot::Sender<Option<CutView>> },
+    /// Append the samples of a tiny head to the log once more.
+    LogAgain { tenant: Arc<Tenant>, done: oneshot::Sender<()> },
+    /// The verdict that waits for its refusals to become durable.
+    Verdict { tenant: Arc<Tenant>, reply: oneshot::Sender<Applied>, applied: Applied },
+}
+
+/// What a lane is told.
+pub(crate) enum Command {
+    /// From the log.
+    Delivery(Delivery<Accepted, Marker>),
+    /// A cut's part can be read: the head may forget the view. Answers when it has.
+    Release { tenant: Arc<Tenant>, view: Arc<CutView>, reply: oneshot::Sender<()> },
+    /// A cut's part could not be written: its samples count as uncut again.
+    Abandon { tenant: Arc<Tenant>, view: Arc<CutView> },
+    /// Answers once everything sent before has been done.
+    Ping(oneshot::Sender<()>),
+}
+
+pub(crate) type Log = LocalLog<Accepted, Marker>;
+
+/// The senders to all lanes.
+#[derive(Clone)]
+pub(crate) struct Lanes {
+    senders: Arc<[mpsc::Sender<Command>]>,
+}
+
+/// What a lane needs to append to the log; the log is started after the lanes.
+#[derive(Clone, Default)]
+pub(crate) struct LogHandle(Arc<OnceLock<Weak<Log>>>);
+
+impl LogHandle {
+    pub(crate) fn set(&self, log: &Arc<Log>) {
+        assert!(self.0.set(Arc::downgrade(log)).is_ok(), "the log is started once");
+    }
+
+    fn append(&self, append: Append<Accepted, Marker>) -> Result<(), Append<Accepted, Marker>> {
+        match self.0.get().and_then(Weak::upgrade) {
+            Some(log) => log.append(append).map_err(|rejected| rejected.append),
+            None => Err(append),
+        }
+    }
+}
+
+impl Lanes {
+    /// Starts `count` lanes. They end when all senders are gone.
+    pub(crate) fn start(count: usize, log: &LogHandle, metrics: &Arc<IngestMetrics>) -> std::io::Result<Self> {
+        let mut senders = Vec::with_capacity(count);
+        for number in 0..count.max(1) {
+            let (sender, receiver) = mpsc::channel();
+            let lane = Lane { log: log.clone(), metrics: metrics.clone() };
+            std::thread::Builder::new().name(format!("lane-{number}")).spawn(move || lane.run(receiver))?;
+            senders.push(sender);
+        }
+        Ok(Self { senders: senders.into() })
+    }
+
+    pub(crate) fn send(&self, tenant: &Tenant, command: Command) {
+        let lane = tenant.number as usize % self.senders.len();
+        // A lane that is gone has panicked: its tenants' writes fail because their replies are dropped.
+        let _ = self.senders[lane].send(command);
+    }
+
+    /// Resolves once every lane has done what it was told so far.
+    pub(crate) async fn drained(&self) {
+        let pings = self.senders.iter().filter_map(|sender| {
+            let (reply, answer) = oneshot::channel();
+            sender.send(Command::Ping(reply)).ok().map(|()| answer)
+        });
+        for answer in pings.collect::<Vec<_>>() {
+            let _ = answer.await;
+        }
+    }
+
+    /// Hands a delivery of the log to the lane of its tenant.
+    pub(crate) fn deliver(&self, delivery: Delivery<Accepted, Marker>) {
+        let tenant = match &delivery {
+            Delivery::Batch { batch, .. } | Delivery::Failed { what: Append::Batch(batch), .. } => batch.tenant.clone(),
+            Delivery::Marker { marker, .. }
+            | Delivery::Refusals { token: marker, .. }
+            | Delivery::Failed { what: Append::Marker(marker) | Append::Refusals(_, marker), .. } => match marker {
+                Marker::Cut { tenant, .. } | Marker::LogAgain { tenant, .. } | Marker::Verdict { tenant, .. } => {
+                    tenant.clone()
+                }
+            },
+        };
+        self.send(&tenant, Command::Delivery(delivery));
+    }
+}
+
+struct Lane {
+    log: LogHandle,
+    metrics: Arc<IngestMetrics>,
+}
+
+impl Lane {
+    fn run(self, commands: mpsc::Receiver<Command>) {
+        for command in commands {
+            match command {
+                Command::Delivery(delivery) => self.delivered(delivery),
+                Command::Release { tenant, view, reply } => {
+                    tenant.head.release(&view);
+                    let _ = reply.send(());
+                }
+                Command::Abandon { tenant, view } => tenant.head.abandon(&view),
+                Command::Ping(reply) => drop(reply.send(())),
+            }
+        }
+    }
+
+    fn delivered(&self, delivery: Delivery<Accepted, Marker>) {
+        match delivery {
+            Delivery::Batch { offset, batch } => self.apply(offset, batch),
+            Delivery::Refusals { token: Marker::Verdict { reply, applied, .. }, .. } => drop(reply.send(applied)),
+            Delivery::Marker { end, marker: Marker::Cut { tenant, range, reply } } => {
+                if let Err(Some(unwanted)) = reply.send(tenant.head.cut(range, end)) {
+                    tenant.head.abandon(&unwanted);
+                }
+            }
+            Delivery::Marker { end, marker: Marker::LogAgain { tenant, done } } => {
+                self.log_again(&tenant, end, done);
+            }
+            Delivery::Failed { what, error } => fail(what, &error.to_string()),
+            Delivery::Refusals { .. } | Delivery::Marker { .. } => unreachable!("verdicts travel with refusals only"),
+        }
+    }
+
+    fn apply(&self, offset: Offset, batch: Accepted) {
+        let Accepted { tenant, entries, samples, purpose } = batch;
+        let reply = match purpose {
+            Purpose::Write(reply) => reply,
+            Purpose::LogAgain(again) => {
+                again.views.iter().for_each(|view| tenant.head.logged_again(view, offset));
+                let _ = again.done.send(());
+                return;
+            }
+        };
+        let (mut stored, mut duplicates, mut conflicts, mut first_conflict) = (0, 0, Vec::new(), None);
+        for (number, entry) in entries.iter().enumerate() {
+            let samples = &samples[entry.samples.start as usize..entry.samples.end as usize];
+            for (index, sample) in samples.iter().enumerate() {
+                match tenant.head.apply(&entry.series, *sample, offset, &tenant.parts) {
+                    Verdict::Stored => stored += 1,
+                    Verdict::Duplicate => duplicates += 1,
+                    Verdict::Conflict => {
+                        conflicts.push((number as u32, index as u32));
+                        first_conflict.get_or_insert_with(|| {
+                            format!("{} at {} ms", entry.series.labels(&tenant.head), sample.t_ms)
+                        });
+                    }
+                }
+            }
+        }
+        self.metrics.samples_stored.fetch_add(stored, Relaxed);
+        self.metrics.samples_duplicate.fetch_add(duplicates, Relaxed);
+        let applied = Applied::Done { stored, duplicates, conflicts: conflicts.len() as u64, first_conflict };
+        if conflicts.is_empty() {
+            let _ = reply.send(applied);
+            return;
+        }
+        let refusals = Refusals { tenant: tenant.id.clone(), batch: offset, samples: conflicts };
+        if let Err(what) = self.log.append(Append::Refusals(refusals, Marker::Verdict { tenant, reply, applied })) {
+            fail(what, "the log is closed");
+        }
+    }
+
+    /// Takes what a tiny head holds and appends it as one batch. Until that is durable the old offsets stay pinned.
+    fn log_again(&self, tenant: &Arc<Tenant>, end: Offset, done: oneshot::Sender<()>) {
+        let ranges = tenant.head.ranges();
+        let views = ranges.iter().filter_map(|state| tenant.head.cut(state.range, end)).collect();
+        match Accepted::again(tenant, LoggedAgain { views, done }) {
+            Ok(batch) => {
+                if let Err(what) = self.log.append(Append::Batch(batch)) {
+                    fail(what, "the log is closed");
+                }
+            }
+            Err(again) => again.views.iter().for_each(|view| tenant.head.abandon(view)),
+        }
+    }
+}
+
+fn fail(what: Append<Accepted, Marker>, why: &str) {
+    match what {
+        Append::Batch(Accepted { purpose: Purpose::Write(reply), .. })
+        | Append::Refusals(_, Marker::Verdict { reply, .. }) => drop(reply.send(Applied::Failed(why.to_owned()))),
+        Append::Batch(Accepted { tenant, purpose: Purpose::LogAgain(again), .. }) => {
+            again.views.iter().for_each(|view| tenant.head.abandon(view));
+        }
+        // The reply's sender is dropped with it: whoever waits learns that there is no cut.
+        Append::Refusals(..) | Append::Marker(_) => {}
+    }
+}

@@ -1,0 +1,289 @@
+//! Starting: what parts, the log and the manifest say together becomes heads again.
+//!
+//! 1. Take the data directory; open the log, which repairs its tail.
+//! 2. Open the parts; drop those that the manifest covers.
+//! 3. If a manifest knows offsets beyond the log's end, the disk has lost some: a new log id starts.
+//! 4. Replay: skip what a part or the manifest covers and what was refused, apply the rest (**I-COVER-2**).
+//! 5. Start lanes and log.
+
+use crate::accepted::key_of;
+use crate::cut::blocking;
+use crate::error::IngestError;
+use crate::gate::Gate;
+use crate::ingester::{IngesterParts, Inner, Tenants};
+use crate::lane::{Lanes, LogHandle};
+use crate::metrics::IngestMetrics;
+use crate::part_writer::PartWriter;
+use crate::settings::IngestSettings;
+use crate::tenant::Tenant;
+use crate::{parts, ship};
+use longhaul_block::Coverage;
+use longhaul_bucket::{Manifest, Store, TenantStore};
+use longhaul_disk::Fs;
+use longhaul_head::{HashSeed, Series, Verdict};
+use longhaul_log::{Offset, Opened, RecordKind, ReplaySeries};
+use longhaul_model::{Labels, LogId, TenantId, TimeRange};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+
+/// Folders of the data directory.
+const PARTS: &str = "parts";
+const SHIP: &str = "ship";
+/// How long to wait before the store is asked again at start.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// Recovers everything under the data directory.
+pub(crate) async fn open(from: IngesterParts) -> Result<Arc<Inner>, IngestError> {
+    let handle = Handle::current();
+    blocking(move || recover(from, &handle)).await
+}
+
+fn recover(from: IngesterParts, handle: &Handle) -> Result<Arc<Inner>, IngestError> {
+    let IngesterParts { settings, log_settings, data_dir, fs, store, clock, ids } = from;
+    let lock = take_data_dir(fs.as_ref(), &data_dir)?;
+    let log_dir = data_dir.join("log");
+    let open_log = || longhaul_log::open(fs.clone(), log_dir.clone(), log_settings.clone(), ids.log_id());
+    let mut opened = open_log()?;
+    let metrics = Arc::new(IngestMetrics::default());
+    report_damage(&opened, &metrics);
+
+    let seed = HashSeed::new(ids.random());
+    let tenants = Tenants::new(&settings, seed, data_dir.join(PARTS), store.clone());
+    let known_end = open_parts(&fs, &data_dir, &tenants, &store, opened.log_id(), handle)?;
+
+    let part_writer = PartWriter {
+        fs: fs.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        data_dir: data_dir.clone(),
+        chunk_samples_max: settings.chunk_samples_max,
+    };
+    let replay =
+        Replay { tenants: &tenants, handle, log_id: opened.log_id(), part_writer: &part_writer, settings: &settings };
+    metrics.samples_replayed.store(replay.run(&opened)?, Relaxed);
+    if known_end > opened.end() {
+        tracing::error!(
+            log_end = opened.end(),
+            bucket_end = known_end,
+            "the log ends before what the bucket has of it: the disk has lost writes or is an old copy; a new log starts"
+        );
+        replay.cut_everything(opened.end())?;
+        drop(opened);
+        fs.remove_dir_all(&log_dir).map_err(IngestError::io("remove", &log_dir))?;
+        opened = open_log()?;
+    }
+
+    let log_handle = LogHandle::default();
+    let lanes =
+        Lanes::start(settings.lanes, &log_handle, &metrics).map_err(IngestError::io("start threads for", &data_dir))?;
+    let deliver_to = lanes.clone();
+    let log = Arc::new(opened.start(Box::new(move |delivery| deliver_to.deliver(delivery))));
+    log_handle.set(&log);
+    Ok(Arc::new(Inner {
+        settings,
+        data_dir,
+        clock,
+        part_writer,
+        log_id: log.log_id(),
+        log,
+        lanes,
+        tenants,
+        gate: Gate::default(),
+        metrics,
+        wake: Notify::new(),
+        closing: watch::channel(false).0,
+        _lock: lock,
+    }))
+}
+
+/// Locks the data directory and lays out its folders.
+fn take_data_dir(fs: &dyn Fs, data_dir: &Path) -> Result<Box<dyn Send + Sync>, IngestError> {
+    fs.create_dir_all(data_dir).map_err(IngestError::io("create", data_dir))?;
+    let lock = fs.lock(&data_dir.join("lock")).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => IngestError::InUse(data_dir.to_owned()),
+        _ => IngestError::io("lock", data_dir)(error),
+    })?;
+    for dir in [data_dir.join(PARTS), data_dir.join(SHIP)] {
+        fs.create_dir_all(&dir).map_err(IngestError::io("create", &dir))?;
+    }
+    fs.sync_dir(data_dir).map_err(IngestError::io("sync", data_dir))?;
+    Ok(lock)
+}
+
+/// Opens the parts of all tenants, drops what the manifests cover, finds what was on its way to the bucket; returns the
+/// highest offset of the log that any manifest knows.
+fn open_parts(
+    fs: &Arc<dyn Fs>,
+    data_dir: &Path,
+    tenants: &Tenants,
+    store: &Store,
+    log_id: LogId,
+    handle: &Handle,
+) -> Result<Offset, IngestError> {
+    for id in handle.block_on(until_answered("list its tenants", || TenantStore::tenants(store))) {
+        tenants.get_or_create(&id);
+    }
+    let parts_dir = data_dir.join(PARTS);
+    for entry in fs.list(&parts_dir).map_err(IngestError::io("list", &parts_dir))? {
+        let Ok(id) = TenantId::parse(&entry.name) else { continue };
+        let tenant = tenants.get_or_create(&id);
+        let recovered = parts::recover(fs, &tenant.parts_dir)?;
+        recovered.parts.into_iter().for_each(|part| tenant.parts.swap(Some(Arc::new(part)), &[]));
+        tenant.set_damaged(recovered.damaged);
+    }
+    let mut shipping = ship::recover(fs, &data_dir.join(SHIP))?;
+    let mut known_end = 0;
+    for tenant in tenants.all() {
+        let manifest = manifest_of(&tenant, handle);
+        known_end = known_end.max(manifest.known_end(log_id).unwrap_or(0));
+        shipping.resume(fs.as_ref(), &tenant, &manifest)?;
+        drop_covered_parts(fs.as_ref(), &tenant, &manifest)?;
+    }
+    Ok(known_end)
+}
+
+/// Asks the store until it answers: without the manifests nobody knows what of the log is in the bucket already.
+async fn until_answered<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => tracing::warn!(%error, "the store does not answer; it is asked again to {what}"),
+        }
+        tokio::time::sleep(STORE_RETRY).await;
+    }
+}
+
+fn manifest_of(tenant: &Tenant, handle: &Handle) -> Arc<Manifest> {
+    handle.block_on(until_answered("read a manifest", || tenant.manifest()))
+}
+
+/// Removes the parts whose every stretch the manifest covers: they were shipped, and the crash came before the end.
+fn drop_covered_parts(fs: &dyn Fs, tenant: &Tenant, manifest: &Manifest) -> Result<(), IngestError> {
+    for part in tenant.parts.all().iter() {
+        let coverage = part.coverage();
+        let arrived = |stretch: &Coverage| {
+            manifest.through.reached(stretch.log_id, stretch.partition, stretch.range) >= stretch.to
+        };
+        if !coverage.is_empty() && coverage.iter().all(arrived) {
+            tenant.parts.swap(None, &[part.id()]);
+            parts::remove(fs, &part.dir)?;
+        }
+    }
+    Ok(())
+}
+
+fn report_damage(opened: &Opened, metrics: &IngestMetrics) {
+    for damage in opened.damage() {
+        metrics.log_damage.fetch_add(1, Relaxed);
+        tracing::error!(?damage, "the log is damaged; the segment is kept aside and reading went on behind the damage");
+    }
+    if let Some(tail) = opened.torn_tail() {
+        tracing::info!(?tail, "cut off the unfinished end of the log");
+    }
+}
+
+/// The replay of a log into empty heads.
+struct Replay<'a> {
+    tenants: &'a Tenants,
+    handle: &'a Handle,
+    log_id: LogId,
+    part_writer: &'a PartWriter,
+    settings: &'a IngestSettings,
+}
+
+/// A tenant with what is known to be covered.
+struct Replayed {
+    tenant: Arc<Tenant>,
+    manifest: Arc<Manifest>,
+    /// By parts: range, and the last offset.
+    by_parts: Vec<(TimeRange, Offset)>,
+}
+
+/// After how many records the replay looks at the memory that it has filled.
+const RECORDS_PER_LOOK: usize = 1024;
+
+impl Replay<'_> {
+    /// Applies the log; returns how many samples were.
+    fn run(&self, opened: &Opened) -> Result<u64, IngestError> {
+        let refused = opened.refused();
+        let mut known: HashMap<TenantId, Replayed> = HashMap::new();
+        let mut applied = 0;
+        for (number, record) in opened.replay().enumerate() {
+            let record = record?;
+            let RecordKind::Samples(entries) = record.kind else { continue };
+            let replayed = known.entry(record.tenant.clone()).or_insert_with(|| self.tenant(&record.tenant));
+            let refusals = refused.of(record.offset);
+            for entry in &entries {
+                applied += self.apply(replayed, entry, record.offset, &refusals);
+            }
+            if number % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 && self.memory_is_full() {
+                self.cut_everything(record.offset)?;
+            }
+        }
+        Ok(applied)
+    }
+
+    fn apply(&self, replayed: &Replayed, entry: &ReplaySeries, offset: Offset, refusals: &[(u32, u32)]) -> u64 {
+        let tenant = &replayed.tenant;
+        let (mut series, mut applied) = (None, 0);
+        for (index, sample) in entry.samples.iter().enumerate() {
+            let is_refused = refusals.binary_search(&(entry.entry, index as u32)).is_ok();
+            if is_refused || replayed.is_covered(sample.t_ms, offset, self.log_id) {
+                continue;
+            }
+            let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
+            // A conflict without a refusal frame: the crash came between the two, and nobody was told.
+            if tenant.head.apply(series, *sample, offset, &tenant.parts) == Verdict::Stored {
+                applied += 1;
+            }
+        }
+        applied
+    }
+
+    fn memory_is_full(&self) -> bool {
+        let chunk_bytes: usize = self.tenants.all().iter().map(|tenant| tenant.head.stats().chunk_bytes).sum();
+        chunk_bytes as u64 > self.settings.chunk_budget_bytes
+    }
+
+    /// Makes parts of all that is in the heads. Nothing runs yet but this thread, so it may play the lane.
+    fn cut_everything(&self, through: Offset) -> Result<(), IngestError> {
+        for tenant in self.tenants.all() {
+            for state in tenant.head.ranges() {
+                let Some(view) = tenant.head.cut(state.range, through) else { continue };
+                let part = self.part_writer.write_view(&tenant, &view, self.log_id)?;
+                tenant.parts.swap(Some(Arc::new(part)), &[]);
+                tenant.head.release(&view);
+            }
+        }
+        Ok(())
+    }
+
+    fn tenant(&self, id: &TenantId) -> Replayed {
+        let tenant = self.tenants.get_or_create(id);
+        let manifest = manifest_of(&tenant, self.handle);
+        let parts = tenant.parts.all();
+        let ours = parts.iter().flat_map(|part| part.coverage()).filter(|stretch| stretch.log_id == self.log_id);
+        let by_parts = ours.map(|stretch| (stretch.range, stretch.to)).collect();
+        Replayed { tenant, manifest, by_parts }
+    }
+}
+
+impl Replayed {
+    fn is_covered(&self, t_ms: i64, offset: Offset, log_id: LogId) -> bool {
+        self.manifest.covered(log_id, 0, t_ms, offset)
+            || self.by_parts.iter().any(|(range, to)| offset <= *to && range.contains(t_ms))
+    }
+}
+
+fn find_or_create(tenant: &Tenant, labels: &Labels) -> Arc<Series> {
+    let pairs: Vec<(&str, &str)> = labels.iter().collect();
+    tenant.head.create(key_of(tenant, labels), &pairs).expect("I-COVER-2: a replay is under no limit of series")
+}

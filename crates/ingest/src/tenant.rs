@@ -1,0 +1,113 @@
+//! Everything that the ingester holds of one tenant.
+
+use crate::parts::{Part, Parts};
+use crate::readers::{ReaderGuard, Readers};
+use crate::ship::PendingShip;
+use arc_swap::ArcSwapOption;
+use longhaul_bucket::{BucketError, Manifest, TenantStore};
+use longhaul_head::Head;
+use longhaul_model::TenantId;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One tenant's head, parts and manifest.
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    /// Dense in this process; also chooses the lane.
+    pub(crate) number: u32,
+    pub(crate) head: Arc<Head>,
+    pub(crate) parts: Parts,
+    pub(crate) parts_dir: PathBuf,
+    pub(crate) store: TenantStore,
+    pub(crate) readers: Arc<Readers>,
+    manifest: ArcSwapOption<Manifest>,
+    /// When each range was last cut, ms, by the range's start.
+    pub(crate) last_cuts_ms: Mutex<BTreeMap<i64, i64>>,
+    /// Held while parts or the manifest change: cuts, merges and ships of one tenant go one after the other.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pending_ship: Mutex<Option<PendingShip>>,
+    /// Parts that could not be opened: answers say that they are missing.
+    damaged: Mutex<Vec<PathBuf>>,
+}
+
+/// What a query reads: pinned in this order, and kept until it is dropped (I-READ-1).
+pub struct Pin {
+    /// Keeps head and part data from being taken away.
+    pub guard: ReaderGuard,
+    /// Recent samples.
+    pub head: Arc<Head>,
+    /// Local blocks, in rising precedence.
+    pub parts: Arc<Vec<Arc<Part>>>,
+    /// Directories of parts that cannot be opened: their data is missing, and an answer must say so.
+    pub damaged: Vec<PathBuf>,
+    /// The blocks in the bucket.
+    pub manifest: Arc<Manifest>,
+    /// Where they lie.
+    pub store: TenantStore,
+}
+
+impl Tenant {
+    pub(crate) fn new(id: TenantId, number: u32, head: Head, parts_dir: PathBuf, store: TenantStore) -> Self {
+        Self {
+            id,
+            number,
+            head: Arc::new(head),
+            parts: Parts::default(),
+            parts_dir,
+            store,
+            readers: Arc::default(),
+            manifest: ArcSwapOption::empty(),
+            last_cuts_ms: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            pending_ship: Mutex::default(),
+            damaged: Mutex::default(),
+        }
+    }
+
+    /// The manifest as this process knows it; read from the bucket the first time. An empty one if there is none yet.
+    pub(crate) async fn manifest(&self) -> Result<Arc<Manifest>, BucketError> {
+        if let Some(manifest) = self.manifest.load_full() {
+            return Ok(manifest);
+        }
+        let loaded = Arc::new(self.store.load_manifest().await?.unwrap_or_default());
+        // A commit may have been quicker: the newest version stays.
+        self.publish_manifest(loaded);
+        Ok(self.manifest.load_full().expect("a manifest was just published"))
+    }
+
+    /// Makes `manifest` the one that readers pin, unless a newer one is there.
+    pub(crate) fn publish_manifest(&self, manifest: Arc<Manifest>) {
+        self.manifest.rcu(|current| match current {
+            Some(current) if current.version > manifest.version => Some(current.clone()),
+            _ => Some(manifest.clone()),
+        });
+    }
+
+    pub(crate) fn pending_ship(&self) -> Option<PendingShip> {
+        self.pending_ship.lock().clone()
+    }
+
+    pub(crate) fn has_pending_ship(&self) -> bool {
+        self.pending_ship.lock().is_some()
+    }
+
+    pub(crate) fn set_pending_ship(&self, pending: Option<PendingShip>) {
+        *self.pending_ship.lock() = pending;
+    }
+
+    pub(crate) fn set_damaged(&self, damaged: Vec<PathBuf>) {
+        *self.damaged.lock() = damaged;
+    }
+
+    /// Pins head, parts and manifest for a reader.
+    pub(crate) async fn pin(&self) -> Result<Pin, BucketError> {
+        let guard = self.readers.enter();
+        let head = self.head.clone();
+        let parts = self.parts.all();
+        let manifest = self.manifest().await?;
+        let damaged = self.damaged.lock().clone();
+        Ok(Pin { guard, head, parts, damaged, manifest, store: self.store.clone() })
+    }
+}
