@@ -1,6 +1,7 @@
 //! PromQL: text to a checked syntax tree and back, and the evaluation of trees against a [`source::SeriesSource`].
 //!
-//! The way of a query: [`parse`] (lexer, parser, checker) makes an [`ast::Expr`]; the engine plans and evaluates it.
+//! The way of a query: [`parse`] (lexer, parser, checker) makes an [`ast::Expr`], [`durations::resolve`] computes what depends
+//! on the query's step and range, the engine plans and evaluates it. [`pretty`] shows a tree to people.
 //!
 //! Knows nothing of where series come from: storage, tenants and HTTP are other crates' business.
 
@@ -25,7 +26,8 @@ pub use printer::pretty;
 pub struct ParseOptions {
     /// The longest text, bytes. A person writes hundreds; generated dashboards reach some thousands.
     pub length_max_bytes: usize,
-    /// How deeply expressions may nest. The tree is walked recursively everywhere, so that this bounds every stack.
+    /// How many levels a tree may have; in `a + b + c` each operator is one. Trees are walked, and dropped, recursively
+    /// everywhere: this bounds every stack.
     pub depth_max: usize,
     /// Whether functions marked experimental may be called.
     pub experimental_functions: bool,

@@ -178,7 +178,7 @@ fn is_valid(query: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn what_is_printed_parses_to_the_same(query in vector()) {
