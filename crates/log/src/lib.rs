@@ -9,24 +9,33 @@
 //!
 //! Knows nothing of what a batch means: heads, ranges, verdicts and coverage are the caller's.
 
+mod open_segment;
+mod thread;
+mod writer;
+
 mod definitions;
 mod frame;
 mod page;
-mod recover;
-mod replay;
+mod refusals;
 mod samples;
 mod segment;
 mod settings;
-mod thread;
 mod varint;
-mod writer;
+
+mod aside;
+mod id_file;
+mod reader;
+mod recover;
+mod replay;
+mod scan;
 
 pub use recover::{Opened, TornTail, open};
-pub use replay::{Record, RecordKind, Refused, Replay, ReplaySeries};
+pub use refusals::Refused;
+pub use replay::{Record, RecordKind, Replay, ReplaySeries};
 pub use segment::SegmentInfo;
 pub use settings::{LogSettings, SyncMode};
-pub use thread::{Counters, LocalLog, Rejected, Rejection};
-pub use writer::Writer;
+pub use thread::{LocalLog, Rejected, Rejection};
+pub use writer::{Counters, Writer};
 
 use longhaul_model::{Sample, TenantId};
 use std::io;

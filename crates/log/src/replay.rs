@@ -1,7 +1,12 @@
 //! What was appended, read back in order.
 
-use crate::{LogError, Offset};
+use crate::definitions::Definitions;
+use crate::frame::Kind;
+use crate::reader::{FrameReader, Step};
+use crate::recover::ReadySegment;
+use crate::{LogError, Offset, refusals, samples};
 use longhaul_model::{Labels, Sample, TenantId};
+use std::sync::Arc;
 
 /// One frame of the log.
 #[derive(Clone, Debug)]
@@ -17,10 +22,10 @@ pub struct Record {
 /// What a record holds.
 #[derive(Clone, Debug)]
 pub enum RecordKind {
-    /// A batch's series with their samples, refused ones included (see [`Refused`]). Entries whose definition is lost
-    /// are left out.
+    /// A batch's series with their samples, refused ones included (see [`crate::Refused`]). Entries whose definition is
+    /// lost are left out.
     Samples(Vec<ReplaySeries>),
-    /// Refused samples of an earlier batch; already in [`Refused`].
+    /// Refused samples of an earlier batch; already in [`crate::Refused`].
     Refusals {
         /// The offset of that batch.
         batch: Offset,
@@ -44,35 +49,60 @@ pub struct ReplaySeries {
     pub samples: Vec<Sample>,
 }
 
-/// The refused samples of all batches in the log.
-#[derive(Clone, Debug, Default)]
-pub struct Refused {}
-
-impl Refused {
-    /// The refused samples of the batch at `batch`: (entry, sample within the entry), sorted; mostly none.
-    pub fn of(&self, batch: Offset) -> Vec<(u32, u32)> {
-        let _ = batch;
-        Vec::new()
-    }
-
-    /// How many batches have refused samples.
-    pub fn batches(&self) -> usize {
-        0
-    }
+/// Iterates over the records of a log. After an error there is nothing more.
+#[derive(Debug)]
+pub struct Replay {
+    segments: Arc<Vec<ReadySegment>>,
+    next_segment: usize,
+    current: Option<Current>,
+    samples_without_series: u64,
 }
 
-/// Iterates over the records of a log.
 #[derive(Debug)]
-pub struct Replay {}
+struct Current {
+    number: u64,
+    reader: FrameReader,
+    definitions: Definitions,
+}
 
 impl Replay {
-    pub(crate) fn new() -> Self {
-        Self {}
+    pub(crate) fn new(segments: Arc<Vec<ReadySegment>>) -> Self {
+        Self { segments, next_segment: 0, current: None, samples_without_series: 0 }
     }
 
     /// Samples met so far whose series definition is lost in both its places.
     pub fn samples_without_series(&self) -> u64 {
-        0
+        self.samples_without_series
+    }
+
+    fn read(&mut self) -> Result<Option<Record>, LogError> {
+        loop {
+            let Some(current) = &mut self.current else {
+                let Some(segment) = self.segments.get(self.next_segment) else { return Ok(None) };
+                self.next_segment += 1;
+                self.current = Some(Current::open(segment)?);
+                continue;
+            };
+            match current.reader.next()? {
+                Step::End => self.current = None,
+                Step::Bad { .. } => {} // reported when the log was opened
+                Step::Frame { kind: Kind::Series | Kind::Seal, .. } => {}
+                Step::Frame { kind: Kind::Refusals, head, .. } => {
+                    if let Some(refusals) = refusals::decode(current.reader.payload()) {
+                        let kind = RecordKind::Refusals { batch: refusals.batch, samples: refusals.samples };
+                        return Ok(Some(Record { offset: head.offset, tenant: refusals.tenant, kind }));
+                    }
+                }
+                Step::Frame { kind: Kind::Samples, head, .. } => {
+                    if let Some((tenant, columns)) = samples::decode(current.reader.payload()) {
+                        let (series, lost) = current.series(&columns);
+                        self.samples_without_series += lost;
+                        return Ok(Some(Record { offset: head.offset, tenant, kind: RecordKind::Samples(series) }));
+                    }
+                    tracing::error!(offset = head.offset, "a batch in the log cannot be decoded");
+                }
+            }
+        }
     }
 }
 
@@ -80,6 +110,48 @@ impl Iterator for Replay {
     type Item = Result<Record, LogError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        let record = self.read();
+        if record.is_err() {
+            (self.current, self.next_segment) = (None, self.segments.len());
+        }
+        record.transpose()
+    }
+}
+
+impl Current {
+    /// Opens a segment and reads all its definitions: the readable copy of one may stand behind its samples.
+    fn open(ready: &ReadySegment) -> Result<Self, LogError> {
+        let mut reader = FrameReader::new(ready.segment.clone(), ready.end_bytes);
+        let mut definitions = Definitions::default();
+        for at in &ready.definitions {
+            reader.seek(*at);
+            if matches!(reader.next()?, Step::Frame { kind: Kind::Series, .. })
+                && definitions.add(reader.payload()).is_none()
+            {
+                tracing::error!(segment = ready.segment.number, "series definitions in the log cannot be decoded");
+            }
+        }
+        reader.seek(0);
+        Ok(Self { number: ready.segment.number, reader, definitions })
+    }
+
+    /// The series of a batch, and how many samples have none.
+    fn series(&mut self, columns: &samples::SampleColumns) -> (Vec<ReplaySeries>, u64) {
+        let (mut series, mut lost) = (Vec::with_capacity(columns.series.len()), 0);
+        let mut rest = columns.times.iter().zip(&columns.values).map(|(t_ms, value)| Sample::new(*t_ms, *value));
+        for (entry, (number, count)) in columns.series.iter().zip(&columns.counts).enumerate() {
+            let samples: Vec<Sample> = rest.by_ref().take(*count as usize).collect();
+            match self.definitions.labels(*number) {
+                Some(labels) => series.push(ReplaySeries {
+                    entry: entry as u32,
+                    labels,
+                    series_number: *number,
+                    segment: self.number,
+                    samples,
+                }),
+                None => lost += u64::from(*count),
+            }
+        }
+        (series, lost)
     }
 }
