@@ -162,6 +162,17 @@ impl Head {
         self.restore(view.cut, &view.taken);
     }
 
+    /// Takes a cut back after the log has taken its samples once more, as the batch at `offset`: they count as never
+    /// cut, and as accepted there. Lane only.
+    ///
+    /// # Panics
+    /// If the view has been released or abandoned before.
+    pub fn logged_again(&self, view: &CutView, offset: u64) {
+        view.decide(ABANDONED);
+        self.ranges.lock().logged_again(view.cut, offset);
+        self.restore(view.cut, &view.taken);
+    }
+
     fn restore(&self, cut: u32, taken: &Taken) {
         for series in taken.iter() {
             series.samples.lock().restore(cut, &self.settings);

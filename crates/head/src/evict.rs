@@ -4,7 +4,7 @@
 //! count is two, the head's own two places (table and index), with both of them locked for writing. Then nobody else
 //! holds it, and nobody can come to: every `Arc` there is was cloned from one of those two, under its lock, or from
 //! another one that somebody held. So it has no samples at that moment and never gets any; who asks for its labels from
-//! then on gets a new series. The orders in which ranks are given, cuts and pins hold series in the same way.
+//! then on gets a new series. Cuts, pins and whoever gives ranks hold series in the same way.
 
 use crate::{Head, Series, index};
 use std::sync::Arc;
@@ -36,7 +36,8 @@ impl Head {
             }
         }
         if evicted > 0 {
-            let _one_at_a_time = self.index.write();
+            let mut index = self.index.write();
+            index.symbols.shrink();
             self.table.shrink();
         }
         evicted

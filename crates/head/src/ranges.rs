@@ -191,6 +191,13 @@ impl Ranges {
         }
     }
 
+    /// What a cut took lies in the log at `offset` now, and nowhere below it is it needed.
+    pub(crate) fn logged_again(&mut self, cut: u32, offset: u64) {
+        for cutting in self.ranges.iter_mut().flat_map(|it| &mut it.cuts).filter(|cutting| cutting.cut == cut) {
+            cutting.tally.first_offset = offset;
+        }
+    }
+
     pub(crate) fn states(&self) -> Vec<RangeState> {
         let state = |it: &Range| {
             let mut whole = it.uncut;

@@ -65,9 +65,16 @@ impl Symbols {
         let symbol = self.texts.push(Symbol { text: Arc::from(text), uses: 0 });
         self.text_bytes += text_heap_bytes(text);
         let (texts, seed) = (&self.texts, &self.seed);
-        let rehash = |symbol: &u32| texts.get(*symbol).map_or(0, |it| seed.text(&it.text));
-        self.by_text.insert_unique(hash, symbol, rehash);
+        self.by_text.insert_unique(hash, symbol, |symbol| rehash(texts, seed, *symbol));
         symbol
+    }
+
+    /// Gives back the room that freed texts have left.
+    pub(crate) fn shrink(&mut self) {
+        if self.by_text.len() * 4 < self.by_text.capacity() {
+            let (texts, seed) = (&self.texts, &self.seed);
+            self.by_text.shrink_to(self.by_text.len() * 2, |symbol| rehash(texts, seed, *symbol));
+        }
     }
 
     /// Counts one more use.
@@ -90,6 +97,10 @@ impl Symbols {
             self.texts.take(symbol);
         }
     }
+}
+
+fn rehash(texts: &Paged<Symbol>, seed: &HashSeed, symbol: u32) -> u64 {
+    texts.get(symbol).map_or(0, |it| seed.text(&it.text))
 }
 
 /// What an `Arc<str>` takes: two counters before the text, in words.

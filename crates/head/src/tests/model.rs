@@ -1,0 +1,298 @@
+//! The head against a map of maps: random samples in and out of order, cuts with every end, evictions, pins.
+
+use super::*;
+use crate::{CutView, HeadSeries, Verdict};
+use longhaul_model::{MatchOp, Matcher};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Samples of a series that begin at a time, with a distance, a count, and a value.
+    Samples {
+        series: usize,
+        t_ms: i64,
+        step_ms: i64,
+        count: i64,
+        value: u8,
+    },
+    Cut {
+        first: i64,
+        ranges: i64,
+    },
+    Release(usize),
+    Abandon(usize),
+    Drop(usize),
+    /// The parts leave the machine.
+    Ship,
+    Evict(i64),
+    Pin {
+        start_ms: i64,
+        end_ms: i64,
+    },
+    Unpin(usize),
+    Select {
+        matchers: Vec<usize>,
+        start_ms: i64,
+        end_ms: i64,
+    },
+}
+
+const SERIES: [&[(&str, &str)]; 7] = [
+    &[("__name__", "up"), ("job", "a")],
+    &[("__name__", "up"), ("job", "a"), ("zone", "1")],
+    &[("__name__", "up"), ("job", "b"), ("zone", "2")],
+    &[("__name__", "down"), ("job", "b")],
+    &[("__name__", "down"), ("job", "job")],
+    &[("__name__", "a")],
+    &[],
+];
+
+fn matchers() -> Vec<Matcher> {
+    let new = |name, op, value| Matcher::new(name, op, value).unwrap();
+    vec![
+        Matcher::equal("__name__", "up"),
+        Matcher::equal("zone", ""),
+        new("job", MatchOp::NotEqual, "a"),
+        new("job", MatchOp::Regex, "b|job"),
+        new("job", MatchOp::NotRegex, "j.*"),
+        new("zone", MatchOp::Regex, ".+"),
+        new("__name__", MatchOp::Regex, "d.*"),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let time = -2000i64..6000;
+    prop_oneof![
+        12 => (0..SERIES.len(), time.clone(), -60i64..200, 1i64..25, 0u8..3)
+            .prop_map(|(series, t_ms, step_ms, count, value)| Step::Samples { series, t_ms, step_ms, count, value }),
+        3 => (-3i64..6, 1i64..4).prop_map(|(first, ranges)| Step::Cut { first, ranges }),
+        3 => any::<usize>().prop_map(Step::Release),
+        1 => any::<usize>().prop_map(Step::Abandon),
+        1 => any::<usize>().prop_map(Step::Drop),
+        1 => Just(Step::Ship),
+        1 => (-3000i64..9000).prop_map(Step::Evict),
+        1 => (time.clone(), time.clone()).prop_map(|(start_ms, end_ms)| Step::Pin { start_ms, end_ms }),
+        1 => any::<usize>().prop_map(Step::Unpin),
+        3 => (proptest::collection::vec(0..7usize, 0..3), time.clone(), time)
+            .prop_map(|(matchers, start_ms, end_ms)| Step::Select { matchers, start_ms, end_ms }),
+    ]
+}
+
+/// Where a sample is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Uncut,
+    InCut(usize),
+}
+
+type Samples = BTreeMap<(usize, i64), (u64, u64, Place)>;
+
+struct World {
+    head: Arc<Head>,
+    parts: Parts,
+    offset: u64,
+    /// What the head must show: (series, time) -> (bits, offset, place).
+    samples: Samples,
+    cuts: Vec<(usize, CutView)>,
+    cuts_made: usize,
+    /// A pin with what it must show at least.
+    pins: Vec<(HeadSeries, Pinned)>,
+}
+
+/// (series, time, bits) of what there was.
+type Pinned = Vec<(usize, i64, u64)>;
+
+fn labels(series: usize) -> Labels {
+    Labels::from_sorted(SERIES[series].iter().copied())
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            head: small_head(),
+            parts: Parts::default(),
+            offset: 0,
+            samples: Samples::new(),
+            cuts: Vec::new(),
+            cuts_made: 0,
+            pins: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, series: usize, t_ms: i64, value: f64) {
+        self.offset += 1;
+        let handle = get_or_create(&self.head, SERIES[series]);
+        let in_head = self.samples.get(&(series, t_ms)).map(|it| it.0);
+        let there = in_head.or_else(|| self.parts.value_at(&labels(series), t_ms).map(f64::to_bits));
+        let expected = match there {
+            None => Verdict::Stored,
+            Some(bits) if bits == value.to_bits() => Verdict::Duplicate,
+            Some(_) => Verdict::Conflict,
+        };
+        let verdict = self.head.apply(&handle, sample(t_ms, value), self.offset, &self.parts);
+        assert_eq!(verdict, expected, "series {series} at {t_ms}");
+        if verdict == Verdict::Stored {
+            self.samples.insert((series, t_ms), (value.to_bits(), self.offset, Place::Uncut));
+        }
+    }
+
+    fn cut(&mut self, range: TimeRange) {
+        // Views that were dropped without a decision come back first, whether or not there is anything else.
+        let live: Vec<usize> = self.cuts.iter().map(|it| it.0).collect();
+        for it in self.samples.values_mut() {
+            if matches!(it.2, Place::InCut(cut) if !live.contains(&cut)) {
+                it.2 = Place::Uncut;
+            }
+        }
+        let mut expected = BTreeMap::<Labels, Vec<(i64, u64)>>::new();
+        let mut first_offset = u64::MAX;
+        for ((series, t_ms), (bits, offset, place)) in &mut self.samples {
+            if range.contains(*t_ms) && *place == Place::Uncut {
+                *place = Place::InCut(self.cuts_made);
+                expected.entry(labels(*series)).or_default().push((*t_ms, *bits));
+                first_offset = first_offset.min(*offset);
+            }
+        }
+        let Some(view) = self.head.cut(range, self.offset) else { return assert!(expected.is_empty()) };
+        assert_eq!((view.from() + 1, view.through(), view.series_count()), (first_offset, self.offset, expected.len()));
+        assert_eq!(view.samples(), expected.values().map(|it| it.len() as u64).sum::<u64>());
+        let found: Vec<_> = view.series().map(|it| (it.labels.clone(), decode(&it, TimeRange::ALL))).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+        self.cuts.push((self.cuts_made, view));
+        self.cuts_made += 1;
+    }
+
+    fn select(&self, matchers: &[Matcher], range: TimeRange) {
+        let mut expected = BTreeMap::<Labels, Vec<(i64, u64)>>::new();
+        for ((series, t_ms), (bits, ..)) in &self.samples {
+            let labels = labels(*series);
+            if range.contains(*t_ms) && matchers.iter().all(|it| it.matches(labels.get(&it.name).unwrap_or(""))) {
+                expected.entry(labels).or_default().push((*t_ms, *bits));
+            }
+        }
+        let found = self.head.select(matchers, range);
+        assert!(found.is_sorted_by(|a, b| a.labels < b.labels));
+        let mut decoded: Vec<_> = found.iter().map(|it| (it.labels.clone(), decode(it, range))).collect();
+        decoded.retain(|it| !it.1.is_empty()); // a chunk may overlap a range without having a sample in it
+        assert_eq!(decoded, expected.into_iter().collect::<Vec<_>>());
+    }
+
+    fn check_pin(&self, pinned: &(HeadSeries, Pinned)) {
+        let found: BTreeMap<Labels, Vec<(i64, u64)>> = (0..pinned.0.len())
+            .flat_map(|i| pinned.0.batch(i..i + 1))
+            .map(|it| (it.labels.clone(), decode(&it, pinned.0.range())))
+            .collect();
+        for (series, t_ms, bits) in &pinned.1 {
+            // Once its part has left the machine, a sample can be corrected: either value is right for this pin.
+            let now = self.samples.get(&(*series, *t_ms)).map_or(*bits, |it| it.0);
+            let seen = found.get(&labels(*series)).and_then(|it| it.iter().find(|it| it.0 == *t_ms));
+            assert!(seen.is_some_and(|it| it.1 == *bits || it.1 == now), "series {series} at {t_ms}: {seen:?}");
+        }
+    }
+
+    fn check_ranges(&self) {
+        let mut expected = BTreeMap::<i64, (u64, u64, u64)>::new();
+        for ((_, t_ms), (_, offset, place)) in &self.samples {
+            let state = expected.entry(t_ms.div_euclid(RANGE_MS) * RANGE_MS).or_insert((0, 0, u64::MAX));
+            match place {
+                Place::Uncut => state.0 += 1,
+                Place::InCut(_) => state.1 += 1,
+            }
+            state.2 = state.2.min(*offset);
+        }
+        let states = self.head.ranges();
+        let found = states.iter().map(|it| (it.range.start_ms, (it.samples, it.cutting_samples, it.first_offset)));
+        assert_eq!(found.collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
+        let stats = self.head.stats();
+        assert_eq!(stats.samples as usize, self.samples.len());
+        if self.pins.is_empty() {
+            assert_eq!(stats.chunk_bytes == 0, self.samples.is_empty(), "{} bytes", stats.chunk_bytes);
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let range = |start_ms: i64, end_ms: i64| TimeRange::new(start_ms.min(end_ms), start_ms.max(end_ms));
+        let pick = |at: usize, len: usize| (len > 0).then(|| at % len);
+        match step {
+            Step::Samples { series, t_ms, step_ms, count, value } => {
+                (0..count).for_each(|i| self.apply(series, t_ms + i * step_ms, f64::from(value)));
+            }
+            Step::Cut { first, ranges } => {
+                self.cut(TimeRange::new(first * RANGE_MS, (first + ranges) * RANGE_MS));
+            }
+            Step::Release(at) => {
+                let Some(at) = pick(at, self.cuts.len()) else { return };
+                let (cut, view) = self.cuts.remove(at);
+                self.parts.add(view.series());
+                self.head.release(&view);
+                self.samples.retain(|_, it| it.2 != Place::InCut(cut));
+            }
+            Step::Abandon(at) => {
+                let Some(at) = pick(at, self.cuts.len()) else { return };
+                let (cut, view) = self.cuts.remove(at);
+                self.head.abandon(&view);
+                let back = self.samples.values_mut().filter(|it| it.2 == Place::InCut(cut));
+                back.for_each(|it| it.2 = Place::Uncut);
+            }
+            Step::Drop(at) => {
+                let Some(at) = pick(at, self.cuts.len()) else { return };
+                self.cuts.remove(at);
+            }
+            Step::Ship => self.parts.0.lock().clear(),
+            Step::Evict(idle_before_ms) => {
+                let evicted = self.head.evict_idle(idle_before_ms);
+                assert!(evicted <= SERIES.len());
+                let with_samples = |it: usize| self.samples.range((it, i64::MIN)..=(it, i64::MAX)).next().is_some();
+                assert!((0..SERIES.len()).filter(|it| with_samples(*it)).count() <= self.head.stats().series);
+            }
+            Step::Pin { start_ms, end_ms } => {
+                let range = range(start_ms, end_ms);
+                let seen = self.samples.iter().filter(|it| range.contains(it.0.1));
+                let seen = seen.map(|((series, t_ms), it)| (*series, *t_ms, it.0)).collect();
+                self.pins.push((self.head.pin(&[], range), seen));
+            }
+            Step::Unpin(at) => {
+                let Some(at) = pick(at, self.pins.len()) else { return };
+                let pinned = self.pins.remove(at);
+                self.check_pin(&pinned);
+            }
+            Step::Select { matchers: chosen, start_ms, end_ms } => {
+                let all = matchers();
+                let chosen: Vec<Matcher> = chosen.into_iter().map(|at| all[at].clone()).collect();
+                self.select(&chosen, range(start_ms, end_ms));
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_head_is_a_map(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        for step in steps {
+            world.step(step);
+            world.check_ranges();
+        }
+        world.select(&[], TimeRange::ALL);
+        world.pins.iter().for_each(|it| world.check_pin(it));
+    }
+
+    #[test]
+    fn label_order_is_that_of_labels(
+        rounds in proptest::collection::vec(
+            proptest::collection::vec(proptest::collection::btree_map("[ab]{1,3}", "[xyz]{1,4}", 0..5), 1..150),
+            1..4,
+        ),
+    ) {
+        let head = small_head();
+        let mut expected = std::collections::BTreeSet::new();
+        for round in rounds {
+            for labels in round {
+                let pairs: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+                head.apply(&get_or_create(&head, &pairs), sample(1, 1.0), 1, &());
+                expected.insert(Labels::from_sorted(pairs));
+            }
+            prop_assert_eq!(head.series_labels(&[], TimeRange::ALL), expected.iter().cloned().collect::<Vec<_>>());
+        }
+    }
+}
