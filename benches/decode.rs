@@ -18,7 +18,9 @@ fn request() -> Vec<u8> {
     let series: Vec<(Labels, [Sample; 1])> = (0..SERIES)
         .map(|n| {
             let pairs: Vec<(String, String)> = (0..14)
-                .map(|label| (format!("label_{label:02}"), format!("value-{}", n.wrapping_mul(label * 7919 + 1) % 100_003)))
+                .map(|label| {
+                    (format!("label_{label:02}"), format!("value-{}", n.wrapping_mul(label * 7919 + 1) % 100_003))
+                })
                 .chain([("__name__".to_owned(), "http_requests_total".to_owned())])
                 .collect();
             let labels = Labels::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -35,7 +37,9 @@ fn decoding(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Elements(SERIES));
     group.bench_function("message", |b| b.iter(|| decode(black_box(message.clone()), &limits).unwrap()));
-    group.bench_function("prost", |b| b.iter(|| proto::prometheus::WriteRequest::decode(black_box(&message[..])).unwrap()));
+    group.bench_function("prost", |b| {
+        b.iter(|| proto::prometheus::WriteRequest::decode(black_box(&message[..])).unwrap())
+    });
     group.bench_function("snappy", |b| b.iter(|| snappy::decompress(black_box(&body), 32 << 20).unwrap()));
     group.bench_function("body", |b| {
         b.iter(|| decode(snappy::decompress(black_box(&body), 32 << 20).unwrap(), &limits).unwrap());
