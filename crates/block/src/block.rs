@@ -1,81 +1,213 @@
 //! A block that can be asked: open, select, label names and values.
 
-use crate::error::{BlockError, Result};
-use crate::{BlockFiles, BlockMeta};
-use longhaul_chunk::SeriesChunks;
+use crate::error::{BlockError, ReadError, Result};
+use crate::files::{BlockFile, BlockFiles, read_range};
+use crate::index::IndexReader;
+use crate::lookup::{Lookup, Selection, build_lookup, with_external};
+use crate::meta::BlockMeta;
+use crate::select::{BlockSeries, walk};
+use crate::tombstones::Tombstones;
+use bytes::Bytes;
+use hashbrown::HashMap;
 use longhaul_model::{Labels, Matcher, TimeRange};
+use longhaul_postings::{LabelIndex, RoaringBitmap};
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
+
+/// Up to this many series, their labels are read one by one to see which names and values they have; with more the
+/// postings are cheaper.
+const SERIES_READ_MAX: u64 = 1000;
 
 /// An open block. Cloning is cheap; all clones share what was read.
 #[derive(Clone)]
 pub struct Block {
-    meta: Arc<BlockMeta>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub files: Arc<dyn BlockFiles>,
+    meta: BlockMeta,
+    pub lookup: Lookup,
+    /// What is deleted and still in the chunks, by labels as a query sees them.
+    pub deleted: HashMap<Labels, Vec<TimeRange>>,
 }
 
 impl Block {
     /// Opens a block: reads the footer of its `lookup` (one read), or builds a lookup in memory from `index` when the
-    /// block has none; reads the tombstones if `meta` counts any.
+    /// block has none that this program reads; reads the tombstones if `meta` counts any.
     pub fn open(files: Arc<dyn BlockFiles>, meta: BlockMeta) -> Result<Self> {
-        let _ = files;
-        Ok(Self { meta: Arc::new(meta) })
+        let footer_bytes = meta.longhaul.as_ref().map_or(0, |longhaul| longhaul.lookup_footer_bytes);
+        match Lookup::open(files.clone(), meta.file_size_bytes(BlockFile::Lookup), footer_bytes) {
+            Ok(lookup) => Self::with(files, meta, lookup),
+            Err(BlockError::Read(ReadError::Missing(_)) | BlockError::Unsupported { .. }) => {
+                Self::open_from_index(files, meta)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a block without its `lookup`, which may be damaged: one is built in memory from `index`.
+    pub fn open_from_index(files: Arc<dyn BlockFiles>, meta: BlockMeta) -> Result<Self> {
+        let bytes = build_lookup(&*files, &meta)?;
+        Self::open_with_lookup(files, meta, bytes.into())
+    }
+
+    /// Opens a block with a `lookup` that [`build_lookup`] made, read from memory.
+    pub fn open_with_lookup(files: Arc<dyn BlockFiles>, meta: BlockMeta, lookup: Bytes) -> Result<Self> {
+        let lookup = Lookup::open(Arc::new(InMemory(lookup)), None, 0)?;
+        Self::with(files, meta, lookup)
+    }
+
+    fn with(files: Arc<dyn BlockFiles>, meta: BlockMeta, lookup: Lookup) -> Result<Self> {
+        let deleted = match meta.stats.num_tombstones {
+            0 => HashMap::new(),
+            _ => read_tombstones(&*files, &meta)?,
+        };
+        Ok(Self { inner: Arc::new(Inner { files, meta, lookup, deleted }) })
     }
 
     /// The block's `meta.json`.
     pub fn meta(&self) -> &BlockMeta {
-        &self.meta
+        &self.inner.meta
+    }
+
+    /// How many series the block holds.
+    pub fn series_count(&self) -> u64 {
+        self.inner.lookup.series().into()
     }
 
     /// The series that satisfy all of `matchers`, with their chunks that meet `range`, deletions applied. Chunks may
     /// hold samples outside `range`.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<BlockSeries> {
-        let _ = (matchers, range);
-        Err(BlockError::Refused("not written yet".into()))
+        Ok(BlockSeries::new(self.clone(), self.matching(&self.selection(), matchers)?, range))
     }
 
     /// The label sets of the series that satisfy all of `matchers` and have a chunk that meets `range`, in label order.
     pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>> {
-        let _ = (matchers, range);
-        Err(BlockError::Refused("not written yet".into()))
+        let matching = self.matching(&self.selection(), matchers)?;
+        let mut found = Vec::new();
+        walk(&self.inner.lookup, &matching, |labels, chunks| {
+            if chunks.iter().any(|chunk| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&range)) {
+                found.push(labels);
+            }
+        })?;
+        Ok(found)
     }
 
     /// The names of the labels that the series satisfying all of `matchers` have, sorted.
     pub fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>> {
-        let _ = matchers;
-        Err(BlockError::Refused("not written yet".into()))
+        let all = || self.inner.lookup.names().map(|(name, _)| name.to_owned());
+        if matchers.is_empty() {
+            return Ok(all().collect());
+        }
+        let selection = self.selection();
+        let matching = self.matching(&selection, matchers)?;
+        if matching.len() <= SERIES_READ_MAX {
+            let mut names = BTreeSet::new();
+            self.each_label(&matching, |name, _| {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            })?;
+            return Ok(names.into_iter().collect());
+        }
+        selection.fetch_names()?;
+        let mut names = Vec::new();
+        for name in all() {
+            if !selection.with_name(&name)?.is_disjoint(&matching) {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     /// The values that the label `name` has among the series satisfying all of `matchers`, sorted.
     pub fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>> {
-        let _ = (name, matchers);
-        Err(BlockError::Refused("not written yet".into()))
+        let selection = self.selection();
+        if matchers.is_empty() {
+            return selection.values(name);
+        }
+        let matching = self.matching(&selection, matchers)?;
+        if matching.len() <= SERIES_READ_MAX && matching.len() <= self.inner.lookup.values_count(name) {
+            let mut values = BTreeSet::new();
+            self.each_label(&matching, |of, value| {
+                if of == name && !values.contains(value) {
+                    values.insert(value.to_owned());
+                }
+            })?;
+            return Ok(values.into_iter().collect());
+        }
+        let mut values = Vec::new();
+        selection.for_each_value(name, &mut |value, series| {
+            if !series.is_disjoint(&matching) {
+                values.push(value.to_owned());
+            }
+        })?;
+        Ok(values)
+    }
+
+    /// Every label name with the number of its values in the block, sorted by name: what the footer knows.
+    pub fn cardinality(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.inner.lookup.names()
+    }
+
+    fn selection(&self) -> Selection<'_> {
+        Selection::new(&self.inner.lookup)
+    }
+
+    fn matching(&self, selection: &Selection<'_>, matchers: &[Matcher]) -> Result<RoaringBitmap> {
+        longhaul_postings::select(selection, matchers)
+    }
+
+    fn each_label(&self, ordinals: &RoaringBitmap, mut visit: impl FnMut(&str, &str)) -> Result<()> {
+        walk(&self.inner.lookup, ordinals, |labels, _| labels.iter().for_each(|(name, value)| visit(name, value)))
     }
 }
 
-/// What [`Block::select`] found: an iterator of batches in label order, each of at most 512 series; chunks are read
-/// as it advances, a bounded number of bytes at a time.
-pub struct BlockSeries {
-    _block: Block,
-}
-
-impl BlockSeries {
-    /// How many series the matchers select in the block (before those without a chunk in the range are left out).
-    pub fn series_matched(&self) -> u64 {
-        0
-    }
-
-    /// The same, series by series.
-    pub fn into_series(self) -> impl Iterator<Item = Result<SeriesChunks>> + Send {
-        self.flat_map(|batch| match batch {
-            Ok(series) => series.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error)],
-        })
+impl std::fmt::Debug for Block {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Block").field(&self.inner.meta.ulid.to_string()).finish()
     }
 }
 
-impl Iterator for BlockSeries {
-    type Item = Result<Vec<SeriesChunks>>;
+/// A lookup that was built and not stored.
+struct InMemory(Bytes);
 
-    fn next(&mut self) -> Option<Self::Item> {
-        None
+impl BlockFiles for InMemory {
+    fn read(&self, file: BlockFile, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ReadError> {
+        let size_bytes = self.size(file)?;
+        let cut = |range: &Range<u64>| match range.start <= range.end && range.end <= size_bytes {
+            true => Ok(self.0.slice(range.start as usize..range.end as usize)),
+            false => Err(ReadError::Truncated { file, end: range.end, size_bytes }),
+        };
+        ranges.iter().map(cut).collect()
+    }
+
+    fn size(&self, file: BlockFile) -> Result<u64, ReadError> {
+        match file {
+            BlockFile::Lookup => Ok(self.0.len() as u64),
+            other => Err(ReadError::Missing(other)),
+        }
     }
 }
+
+/// Reads the tombstones, and from the index whose they are.
+fn read_tombstones(files: &dyn BlockFiles, meta: &BlockMeta) -> Result<HashMap<Labels, Vec<TimeRange>>> {
+    let size_bytes = files.size(BlockFile::Tombstones)?;
+    let tombstones = Tombstones::parse(&read_range(files, BlockFile::Tombstones, 0..size_bytes)?)?;
+    let index = IndexReader::open(files)?;
+    let known = index.all_series()?;
+    let of_series = tombstones.by_series.keys().copied().filter(|reference| known.binary_search(reference).is_ok());
+    let external = meta.external_labels();
+    let mut deleted = HashMap::new();
+    for entry in index.series(of_series.collect::<Vec<_>>()) {
+        let entry = entry?;
+        let labels = with_external(entry.labels, &external);
+        deleted.insert(labels, tombstones.by_series[&entry.reference].clone());
+    }
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests;

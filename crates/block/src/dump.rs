@@ -1,15 +1,17 @@
 //! A block's content as it stands, for `longhaul block dump` and golden tests: deleted samples included, external
 //! labels left out, read from the TSDB index and not from the lookup.
 
-use crate::BlockFiles;
 use crate::error::{BlockError, Result};
-use longhaul_chunk::Chunk;
-use longhaul_model::Labels;
+use crate::files::{BlockFile, BlockFiles};
+use crate::index::{IndexReader, IndexWalk, SeriesEntry};
+use crate::segments::read_chunks;
+use longhaul_chunk::{Chunk, ChunkError, Columns, decode_into, sample_count};
+use longhaul_model::{Labels, TimeRange};
 
 /// One series.
 #[derive(Clone, Debug)]
 pub struct DumpSeries {
-    /// Its reference in the index.
+    /// Its reference in the index, as tombstones give it.
     pub reference: u32,
     /// Its labels.
     pub labels: Labels,
@@ -22,21 +24,48 @@ pub struct DumpSeries {
 pub struct DumpChunk {
     /// Its reference: segment << 32 | offset.
     pub reference: u64,
-    /// Samples, as its header counts them.
-    pub samples: u16,
+    /// Samples, as its header counts them; aggregates have no count.
+    pub samples: Option<u16>,
     /// The chunk, with the bounds that the index gives.
     pub chunk: Chunk,
 }
 
+impl DumpChunk {
+    /// The samples of a float chunk.
+    pub fn decode(&self) -> Result<Columns> {
+        let mut columns = Columns::default();
+        let decoded = decode_into(&self.chunk, TimeRange::ALL, &mut columns);
+        let (segment, offset) = ((self.reference >> 32) as u32, self.reference & u64::from(u32::MAX));
+        decoded.map_err(|error| BlockError::chunk(BlockFile::Chunks(segment), offset, &error))?;
+        Ok(columns)
+    }
+}
+
 /// Iterates over the series of a block.
 pub struct Dump<'a> {
-    _files: &'a dyn BlockFiles,
+    files: &'a dyn BlockFiles,
+    series: IndexWalk<'a>,
 }
 
 impl<'a> Dump<'a> {
     /// Begins at the first series.
     pub fn new(files: &'a dyn BlockFiles) -> Result<Self> {
-        Ok(Self { _files: files })
+        Ok(Self { files, series: IndexWalk::new(files, IndexReader::open(files)?)? })
+    }
+
+    fn read(&self, entry: SeriesEntry) -> Result<DumpSeries> {
+        let chunks = read_chunks(self.files, &entry.chunks)?;
+        let chunks = chunks.into_iter().zip(&entry.chunks).map(|(chunk, place)| {
+            let samples = match sample_count(&chunk) {
+                Ok(samples) => Some(samples),
+                Err(ChunkError::Unsupported(_)) => None,
+                Err(error) => {
+                    return Err(BlockError::chunk(BlockFile::Chunks(place.segment), place.start.into(), &error));
+                }
+            };
+            Ok(DumpChunk { reference: place.reference(), samples, chunk })
+        });
+        Ok(DumpSeries { reference: entry.reference, labels: entry.labels, chunks: chunks.collect::<Result<_>>()? })
     }
 }
 
@@ -44,6 +73,9 @@ impl Iterator for Dump<'_> {
     type Item = Result<DumpSeries>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(Err(BlockError::Refused("not written yet".into())))
+        Some(self.series.next()?.and_then(|entry| self.read(entry)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,14 @@ pub enum BlockError {
         /// What was found, and what would be read.
         reason: Cow<'static, str>,
     },
+    /// A chunk of a series that is being merged cannot be read.
+    #[error("a chunk of {series}: {error}")]
+    Chunk {
+        /// The labels of the series.
+        series: String,
+        /// What is wrong.
+        error: ChunkError,
+    },
     /// The bytes could not be fetched; says nothing about the block.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -88,11 +96,10 @@ impl BlockError {
     /// Whether the block's own bytes are at fault, so that reading again will not help.
     pub fn is_corrupt(&self) -> bool {
         match self {
-            Self::Corrupt { .. } => true,
+            Self::Corrupt { .. } | Self::Chunk { error: ChunkError::Corrupt { .. }, .. } => true,
             Self::Read(ReadError::Missing(_) | ReadError::Truncated { .. }) => true,
-            Self::Unsupported { .. } | Self::Read(ReadError::Other { .. }) | Self::Write { .. } | Self::Refused(_) => {
-                false
-            }
+            Self::Unsupported { .. } | Self::Chunk { .. } | Self::Read(ReadError::Other { .. }) => false,
+            Self::Write { .. } | Self::Refused(_) => false,
         }
     }
 }

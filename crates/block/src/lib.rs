@@ -8,23 +8,36 @@
 
 mod block;
 mod content_hash;
+mod cursor;
 mod dump;
 mod error;
 mod files;
+mod index;
+mod label_table;
+mod lookup;
 mod merge;
 mod meta;
+mod segments;
+mod select;
+mod sink;
+#[cfg(test)]
+mod testing;
+mod tombstones;
 mod verify;
 mod writer;
 
-pub use block::{Block, BlockSeries};
+pub use block::Block;
 pub use content_hash::{ContentHash, SeriesHash};
 pub use dump::{Dump, DumpChunk, DumpSeries};
 pub use error::{BlockError, ReadError, Result};
 pub use files::{BlockFile, BlockFiles, LocalFiles};
+pub use lookup::build_lookup;
 pub use merge::{Merge, MergeAccount, SeriesSource, Union, merge, union};
 pub use meta::{
     BlockMeta, BlockStats, Compaction, Coverage, Downsample, FileEntry, FileHash, LONGHAUL_VERSION, LonghaulMeta,
     META_VERSION, Parent, ThanosMeta,
 };
+pub use select::BlockSeries;
+pub use tombstones::Tombstones;
 pub use verify::{Problem, VerifyReport, verify};
 pub use writer::{BlockWriter, write};

@@ -1,34 +1,105 @@
 //! Joins sources of series by their labels, and merges their chunks.
+//!
+//! A source is anything that yields series in label order: a block's selection, a head's view. The merge holds one
+//! series of each source at a time.
 
-use crate::ContentHash;
-use crate::error::Result;
-use longhaul_chunk::SeriesChunks;
+use crate::content_hash::{ContentHash, SeriesHash};
+use crate::error::{BlockError, Result};
+use longhaul_chunk::{Chunk, ChunkError, Columns, Encoding, SeriesChunks, XorAppender};
+use longhaul_chunk::{decode_into, merge_chunks, sample_count};
+use longhaul_model::{Labels, TimeRange};
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 
 /// Series in label order.
 pub type SeriesSource<'a> = Box<dyn Iterator<Item = Result<SeriesChunks>> + Send + 'a>;
 
 /// The k-way join of sources in rising precedence: each label set once, the chunks of the sources one after the other.
 pub struct Union<'a> {
-    _sources: Vec<SeriesSource<'a>>,
+    sources: Vec<SeriesSource<'a>>,
+    /// The next series of each source that has one.
+    heads: BinaryHeap<Reverse<Head>>,
+    started: bool,
+}
+
+struct Head {
+    series: SeriesChunks,
+    source: usize,
 }
 
 /// Joins sources, given in rising precedence.
 pub fn union(sources: Vec<SeriesSource<'_>>) -> Union<'_> {
-    Union { _sources: sources }
+    Union { heads: BinaryHeap::with_capacity(sources.len()), sources, started: false }
+}
+
+impl Union<'_> {
+    /// Takes the next series of a source, which must come after `previous`.
+    fn advance(&mut self, source: usize, previous: Option<&Labels>) -> Result<()> {
+        let Some(series) = self.sources[source].next().transpose()? else { return Ok(()) };
+        if previous.is_some_and(|previous| *previous >= series.labels) {
+            let reason = format!("source {source} is out of order at {}", series.labels);
+            return Err(BlockError::Refused(reason.into()));
+        }
+        self.heads.push(Reverse(Head { series, source }));
+        Ok(())
+    }
+
+    fn join(&mut self) -> Result<Option<SeriesChunks>> {
+        if !std::mem::replace(&mut self.started, true) {
+            (0..self.sources.len()).try_for_each(|source| self.advance(source, None))?;
+        }
+        let Some(Reverse(Head { series: mut joined, source })) = self.heads.pop() else { return Ok(None) };
+        self.advance(source, Some(&joined.labels))?;
+        while self.heads.peek().is_some_and(|Reverse(head)| head.series.labels == joined.labels) {
+            let Some(Reverse(mut head)) = self.heads.pop() else { break };
+            joined.chunks.append(&mut head.series.chunks);
+            self.advance(head.source, Some(&joined.labels))?;
+        }
+        Ok(Some(joined))
+    }
 }
 
 impl Iterator for Union<'_> {
     type Item = Result<SeriesChunks>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        let joined = self.join().transpose();
+        if let Some(Err(_)) = joined {
+            self.heads.clear();
+            self.started = true;
+        }
+        joined
     }
 }
 
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.series.labels.cmp(&other.series.labels).then(self.source.cmp(&other.source))
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Head {}
+
 /// [`Union`] with the chunks of each series merged: in time order, disjoint, at equal times the later source's sample.
+/// A chunk that overlaps nothing passes as it is, unless it is small and has a small neighbour.
 pub struct Merge<'a> {
-    _union: Union<'a>,
+    union: Union<'a>,
+    samples_per_chunk_max: u16,
     account: MergeAccount,
+    section: Vec<u8>,
+    columns: Columns,
 }
 
 /// What went through a merge; complete when the iterator has ended.
@@ -40,15 +111,33 @@ pub struct MergeAccount {
     pub hash_in: ContentHash,
     /// Samples that were dropped because a later source has one at the same time.
     pub duplicates: u64,
-    /// Their hash. What goes out must hash to `hash_in.minus(hash_duplicates)`.
+    /// Their hash. It is computed apart from the merge itself, so that the account checks the merge: what goes out must
+    /// hash to [`Self::hash_out`].
     pub hash_duplicates: ContentHash,
+}
+
+impl MergeAccount {
+    /// How many samples must have gone out.
+    pub fn samples_out(&self) -> u64 {
+        self.samples_in - self.duplicates
+    }
+
+    /// The content hash that what went out must have.
+    pub fn hash_out(&self) -> ContentHash {
+        self.hash_in.minus(self.hash_duplicates)
+    }
 }
 
 /// Merges sources, given in rising precedence; chunks that have to be re-encoded get at most `samples_per_chunk_max`
 /// samples.
 pub fn merge(sources: Vec<SeriesSource<'_>>, samples_per_chunk_max: u16) -> Merge<'_> {
-    let _ = samples_per_chunk_max;
-    Merge { _union: union(sources), account: MergeAccount::default() }
+    Merge {
+        union: union(sources),
+        samples_per_chunk_max,
+        account: MergeAccount::default(),
+        section: Vec::new(),
+        columns: Columns::default(),
+    }
 }
 
 impl Merge<'_> {
@@ -56,12 +145,101 @@ impl Merge<'_> {
     pub fn account(&self) -> MergeAccount {
         self.account
     }
+
+    fn merge(&mut self, series: SeriesChunks) -> Result<SeriesChunks> {
+        let SeriesChunks { labels, chunks } = series;
+        let merged = self.take_stock(&labels, &chunks).and_then(|()| {
+            let chunks = merge_chunks(chunks, self.samples_per_chunk_max)?;
+            join_small(chunks, self.samples_per_chunk_max)
+        });
+        match merged {
+            Ok(chunks) => Ok(SeriesChunks { labels, chunks }),
+            Err(error) => Err(BlockError::Chunk { series: labels.to_string(), error }),
+        }
+    }
+
+    /// Counts and hashes what comes in, and which of it a merge drops.
+    fn take_stock(&mut self, labels: &Labels, chunks: &[Chunk]) -> Result<(), ChunkError> {
+        let series = SeriesHash::of(labels, &mut self.section);
+        let overlap = chunks.windows(2).any(|pair| pair[0].max_ms >= pair[1].min_ms);
+        let mut samples: Vec<(i64, f64)> = Vec::new();
+        for (i, chunk) in chunks.iter().enumerate() {
+            if chunk.encoding.is_float() {
+                self.columns.clear();
+                decode_into(chunk, TimeRange::ALL, &mut self.columns)?;
+                self.account.samples_in += self.columns.len() as u64;
+                self.account.hash_in.add_columns(series, &self.columns);
+                if overlap {
+                    samples.extend(self.columns.t_ms.iter().copied().zip(self.columns.values.iter().copied()));
+                }
+            } else {
+                let count = sample_count(chunk).map_or(0, u64::from);
+                self.account.samples_in += count;
+                self.account.hash_in.add_opaque(series, chunk);
+                if overlap && chunks[..i].contains(chunk) {
+                    self.account.duplicates += count;
+                    self.account.hash_duplicates.add_opaque(series, chunk);
+                }
+            }
+        }
+        samples.sort_by_key(|(t_ms, _)| *t_ms); // stable: of equal times the last is the one that stays
+        for pair in samples.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+            self.account.duplicates += 1;
+            self.account.hash_duplicates.add_sample(series, pair[0].0, pair[0].1);
+        }
+        Ok(())
+    }
+}
+
+/// Writes small float chunks that follow each other as one, as long as it holds no more than `samples_max`.
+fn join_small(chunks: Vec<Chunk>, samples_max: u16) -> Result<Vec<Chunk>, ChunkError> {
+    let small = |chunk: &Chunk| -> Result<Option<u16>, ChunkError> {
+        let plain = chunk.encoding == Encoding::Xor; // start timestamps of XOR2 would be lost
+        Ok(if plain { Some(sample_count(chunk)?).filter(|count| *count <= samples_max / 2) } else { None })
+    };
+    let mut joined: Vec<Chunk> = Vec::with_capacity(chunks.len());
+    let mut run: Vec<Chunk> = Vec::new();
+    let mut run_samples = 0u32;
+    for chunk in chunks {
+        let count = small(&chunk)?;
+        if count.is_none_or(|count| run_samples + u32::from(count) > u32::from(samples_max)) {
+            flush(&mut run, &mut joined)?;
+            run_samples = 0;
+        }
+        match count {
+            Some(count) => {
+                run_samples += u32::from(count);
+                run.push(chunk);
+            }
+            None => joined.push(chunk),
+        }
+    }
+    flush(&mut run, &mut joined)?;
+    Ok(joined)
+}
+
+/// Appends a run of chunks as one.
+fn flush(run: &mut Vec<Chunk>, out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
+    if run.len() <= 1 {
+        out.append(run);
+        return Ok(());
+    }
+    let mut columns = Columns::default();
+    run.drain(..).try_for_each(|chunk| decode_into(&chunk, TimeRange::ALL, &mut columns))?;
+    let mut chunk = XorAppender::new();
+    columns.t_ms.into_iter().zip(columns.values).for_each(|(t_ms, value)| chunk.append(t_ms, value));
+    out.push(chunk.seal());
+    Ok(())
 }
 
 impl Iterator for Merge<'_> {
     type Item = Result<SeriesChunks>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        let series = self.union.next()?;
+        Some(series.and_then(|series| self.merge(series)))
     }
 }
+
+#[cfg(test)]
+mod tests;

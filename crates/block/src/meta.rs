@@ -212,6 +212,20 @@ pub struct Coverage {
     pub to: u64,
 }
 
+impl LonghaulMeta {
+    /// The section of a new block; the writer fills in what it knows.
+    pub fn new(tenant: TenantId) -> Self {
+        Self {
+            version: LONGHAUL_VERSION,
+            tenant,
+            coverage: Vec::new(),
+            content_hash: ContentHash::default(),
+            lookup_footer_bytes: 0,
+            other: Map::new(),
+        }
+    }
+}
+
 impl BlockMeta {
     /// The seed of a new block of level 1 with its own id as only source. An empty range (`min_ms >= end_ms`) asks
     /// the writer to take the range from the samples.

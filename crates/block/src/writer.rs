@@ -1,15 +1,47 @@
 //! Writes a block into a directory, series by series in label order, in bounded memory.
+//!
+//! Chunks go to the segments and series to the lookup as they come. The index needs all symbols before its first
+//! series, so it is written last, from the pages of the lookup; what is kept until then is some 100 bytes a series.
 
-use crate::BlockMeta;
+use crate::content_hash::{ContentHash, SeriesHash};
 use crate::error::{BlockError, Result};
-use longhaul_chunk::SeriesChunks;
+use crate::files::{BlockFile, LocalFiles};
+use crate::index::write_index;
+use crate::label_table::SortedLabels;
+use crate::lookup::{ChunkPlace, FinishedLookup, Lookup, LookupWriter, PageSeries};
+use crate::meta::{BlockMeta, BlockStats, FileEntry, ThanosMeta};
+use crate::segments::{SEGMENT_BYTES_MAX, SegmentsWriter};
+use crate::sink::{FileSink, Sink};
+use crate::tombstones::Tombstones;
+use longhaul_chunk::{Chunk, Columns, SeriesChunks, decode_into, sample_count};
 use longhaul_disk::Fs;
-use std::path::Path;
+use longhaul_model::{Labels, TimeRange};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A block being written.
 pub struct BlockWriter {
-    _fs: Arc<dyn Fs>,
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    /// Directories whose names must be made durable, the block's own first.
+    parents: Vec<PathBuf>,
+    meta: BlockMeta,
+    segments: SegmentsWriter,
+    lookup: LookupWriter<FileSink>,
+    /// What was pushed, counted and hashed.
+    stats: BlockStats,
+    content_hash: ContentHash,
+    range: TimeRange,
+    previous: Option<Labels>,
+    scratch: Scratch,
+}
+
+/// Buffers that live from series to series.
+#[derive(Default)]
+struct Scratch {
+    section: Vec<u8>,
+    columns: Columns,
+    places: Vec<ChunkPlace>,
 }
 
 impl BlockWriter {
@@ -18,19 +50,136 @@ impl BlockWriter {
     /// range, ancestry, the `thanos` labels, the `longhaul` section; statistics, file list and content hash are filled
     /// in. With an empty range the range is taken from the samples, otherwise every sample must lie inside.
     pub fn create(fs: Arc<dyn Fs>, dir: &Path, seed: BlockMeta) -> Result<Self> {
-        let _ = (dir, seed);
-        Ok(Self { _fs: fs })
+        Self::with_segments_of(fs, dir, seed, SEGMENT_BYTES_MAX)
+    }
+
+    /// [`Self::create`] with another size of segments, bytes.
+    pub(crate) fn with_segments_of(fs: Arc<dyn Fs>, dir: &Path, seed: BlockMeta, bytes_max: u64) -> Result<Self> {
+        let parents = missing_and_first_present(&*fs, dir);
+        let chunks = dir.join("chunks");
+        fs.create_dir_all(&chunks).map_err(|error| BlockError::Write { path: chunks, error })?;
+        let lookup = LookupWriter::begin(FileSink::create(&*fs, dir, BlockFile::Lookup)?)?;
+        Ok(Self {
+            segments: SegmentsWriter::new(fs.clone(), dir.to_owned(), bytes_max),
+            fs,
+            dir: dir.to_owned(),
+            parents,
+            meta: seed,
+            lookup,
+            stats: BlockStats::default(),
+            content_hash: ContentHash::default(),
+            range: TimeRange::new(0, 0),
+            previous: None,
+            scratch: Scratch::default(),
+        })
     }
 
     /// Adds a series: labels above all before, chunks in time order and disjoint. A series without chunks is left out.
+    /// Float chunks are decoded once, to be counted, hashed and held against their bounds.
     pub fn push(&mut self, series: &SeriesChunks) -> Result<()> {
-        let _ = series;
-        Err(BlockError::Refused("not written yet".into()))
+        if series.chunks.is_empty() {
+            return Ok(());
+        }
+        if self.previous.as_ref().is_some_and(|previous| *previous >= series.labels) {
+            return refused(format!(
+                "{} comes after {}",
+                series.labels,
+                self.previous.as_ref().unwrap_or(&series.labels)
+            ));
+        }
+        if let Some(pair) = series.chunks.windows(2).find(|pair| pair[0].max_ms >= pair[1].min_ms) {
+            return refused(format!("chunks of {} overlap at {} ms", series.labels, pair[1].min_ms));
+        }
+        let hash = SeriesHash::of(&series.labels, &mut self.scratch.section);
+        for chunk in &series.chunks {
+            self.take_stock(chunk, hash).or_else(|reason| refused(format!("{}: {reason}", series.labels)))?;
+        }
+        self.scratch.places.clear();
+        for chunk in &series.chunks {
+            self.scratch.places.push(self.segments.write(chunk)?);
+        }
+        self.lookup.push(&series.labels, &self.scratch.places)?;
+        self.stats.num_series += 1;
+        self.stats.num_chunks += series.chunks.len() as u64;
+        self.previous = Some(series.labels.clone());
+        Ok(())
+    }
+
+    /// Counts and hashes a chunk; an error says what is wrong with it.
+    fn take_stock(&mut self, chunk: &Chunk, series: SeriesHash) -> Result<(), String> {
+        let bounds = TimeRange::inclusive(chunk.min_ms, chunk.max_ms);
+        let fixed = self.meta.range();
+        if bounds.is_empty() || (!fixed.is_empty() && !fixed.covers(&bounds)) {
+            return Err(format!("a chunk over {bounds} does not lie in {fixed}"));
+        }
+        let samples;
+        if chunk.encoding.is_float() {
+            let columns = &mut self.scratch.columns;
+            columns.clear();
+            decode_into(chunk, TimeRange::ALL, columns).map_err(|error| error.to_string())?;
+            let actual = (columns.t_ms.first().copied(), columns.t_ms.last().copied());
+            if actual != (Some(chunk.min_ms), Some(chunk.max_ms)) {
+                return Err(format!("a chunk over {bounds} holds samples from {:?} to {:?}", actual.0, actual.1));
+            }
+            samples = columns.len() as u64;
+            self.stats.num_float_samples += samples;
+            self.content_hash.add_columns(series, columns);
+        } else {
+            // Aggregates have no count of their own, nor do the statistics of downsampled blocks count them.
+            samples = sample_count(chunk).map_or(0, u64::from);
+            self.stats.num_histogram_samples += samples;
+            self.content_hash.add_opaque(series, chunk);
+        }
+        self.stats.num_samples += samples;
+        self.range = self.range.hull(&bounds);
+        Ok(())
+    }
+
+    /// What was pushed so far, counted.
+    pub fn stats(&self) -> &BlockStats {
+        &self.stats
+    }
+
+    /// The hash of what was pushed so far.
+    pub fn content_hash(&self) -> ContentHash {
+        self.content_hash
     }
 
     /// Writes what is left, `meta.json` last; everything is durable when it returns, the name of `dir` included.
     pub fn finish(self) -> Result<BlockMeta> {
-        Err(BlockError::Refused("not written yet".into()))
+        let Self { fs, dir, parents, mut meta, segments, lookup, .. } = self;
+        let mut files = segments.finish()?;
+        let FinishedLookup { sink, labels, footer_bytes } = lookup.finish()?;
+        files.push(sink.finish()?);
+        files.push(index_of(&fs, &dir, &labels)?);
+        drop(labels);
+        let mut tombstones = FileSink::create(&*fs, &dir, BlockFile::Tombstones)?;
+        tombstones.append(&Tombstones::default().to_bytes())?;
+        files.push(tombstones.finish()?);
+        files.push(FileEntry { rel_path: BlockFile::Meta.path(), ..FileEntry::default() });
+        files.sort_by(|a, b| a.rel_path.cmp(&b.rel_path));
+
+        if meta.range().is_empty() {
+            (meta.min_ms, meta.end_ms) = (self.range.start_ms, self.range.end_ms);
+        }
+        meta.stats = self.stats;
+        let thanos = meta.thanos.get_or_insert_with(|| ThanosMeta {
+            version: Some(1),
+            source: "longhaul".into(),
+            ..ThanosMeta::default()
+        });
+        thanos.files = files;
+        if let Some(longhaul) = &mut meta.longhaul {
+            longhaul.content_hash = self.content_hash;
+            longhaul.lookup_footer_bytes = footer_bytes;
+        }
+        sync_dir(&*fs, &dir.join("chunks"))?;
+        let mut sink = FileSink::create(&*fs, &dir, BlockFile::Meta)?;
+        sink.append(&meta.to_json())?;
+        sink.finish()?;
+        sync_dir(&*fs, &dir)?;
+        parents.iter().try_for_each(|parent| sync_dir(&*fs, parent))?;
+        Ok(meta)
     }
 }
 
@@ -47,3 +196,49 @@ pub fn write(
     }
     writer.finish()
 }
+
+fn refused<T>(reason: String) -> Result<T> {
+    Err(BlockError::Refused(reason.into()))
+}
+
+/// Writes `index` from the pages of the lookup that was just written.
+fn index_of(fs: &Arc<dyn Fs>, dir: &Path, labels: &SortedLabels) -> Result<FileEntry> {
+    let lookup = Lookup::open(Arc::new(LocalFiles::new(fs.clone(), dir)), None, 0)?;
+    let mut sink = FileSink::create(&**fs, dir, BlockFile::Index)?;
+    write_index(&mut sink, labels, |each| {
+        for page in 0..lookup.series_pages() {
+            let bytes = lookup.read_series_pages(&[page])?.pop().unwrap_or_default();
+            let mut page = lookup.open_series_page(page, &bytes)?;
+            let symbols: Vec<u32> = page.texts().iter().filter_map(|text| labels.symbol(text)).collect();
+            assert_eq!(symbols.len(), page.texts().len(), "every text of a page is a symbol");
+            let (mut series, mut pairs) = (PageSeries::default(), Vec::new());
+            while page.next(&mut series)? {
+                pairs.clear();
+                pairs.extend(series.pairs.iter().map(|(n, v)| (symbols[*n as usize], symbols[*v as usize])));
+                each(&pairs, &series.chunks)?;
+            }
+        }
+        Ok(())
+    })?;
+    sink.finish()
+}
+
+fn sync_dir(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    fs.sync_dir(dir).map_err(|error| BlockError::Write { path: dir.to_owned(), error })
+}
+
+/// The directories above `dir` up to the first that is there already: new names appear in all of them.
+fn missing_and_first_present(fs: &dyn Fs, dir: &Path) -> Vec<PathBuf> {
+    let mut parents = Vec::new();
+    for parent in dir.ancestors().skip(1) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        parents.push(parent.to_owned());
+        if fs.list(parent).is_ok() {
+            break;
+        }
+    }
+    parents
+}
+
+#[cfg(test)]
+mod tests;

@@ -39,14 +39,9 @@ fn our_section_comes_back() {
     let id = BlockId::from_parts(1, 2);
     let coverage = Coverage { log_id: LogId::from_u128(7), partition: 0, range: TimeRange::new(0, 10), from: 3, to: 9 };
     let mut meta = BlockMeta::new(id, TimeRange::new(0, 10));
-    meta.longhaul = Some(LonghaulMeta {
-        version: LONGHAUL_VERSION,
-        tenant: TenantId::anonymous(),
-        coverage: vec![coverage],
-        content_hash: ContentHash::default(),
-        lookup_footer_bytes: 100,
-        other: Map::new(),
-    });
+    let mut longhaul = LonghaulMeta::new(TenantId::anonymous());
+    (longhaul.coverage, longhaul.lookup_footer_bytes) = (vec![coverage], 100);
+    meta.longhaul = Some(longhaul);
     assert_eq!(BlockMeta::parse(&meta.to_json()).unwrap(), meta);
     meta.longhaul.as_mut().unwrap().version = 2;
     assert!(matches!(BlockMeta::parse(&meta.to_json()), Err(BlockError::Unsupported { .. })));
