@@ -17,6 +17,9 @@ use std::sync::{Arc, OnceLock};
 /// Most memory of a compiled automaton, bytes.
 const MACHINE_BYTES_MAX: usize = 10 << 20;
 
+/// The same for one with groups, which is somewhat larger.
+const GROUPING_BYTES_MAX: usize = 4 * MACHINE_BYTES_MAX;
+
 /// Why an expression is refused, in Go's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -56,7 +59,7 @@ impl AnchoredRegex {
     ///
     /// # Errors
     /// What Go refuses, in its words; beyond that, an expression whose automaton would be larger than 10 MiB or whose
-    /// tree would be higher than 250.
+    /// tree would be higher than 100.
     pub fn new(expression: &str) -> Result<Self, RegexError> {
         let parsed = parse::parse(expression, Groups::Ignored)?;
         let hir = shape::without_anchors(parsed.hir);
@@ -64,9 +67,9 @@ impl AnchoredRegex {
         let strategy = match (literals.listed, Glob::new(&hir)) {
             (Some(listed), _) => Strategy::Listed(listed),
             (None, Some(glob)) => Strategy::Glob(glob),
-            (None, None) => {
-                Strategy::Machine(compile(hir).map_err(|_| parse::error("expression too large", expression))?)
-            }
+            (None, None) => Strategy::Machine(
+                compile(hir, MACHINE_BYTES_MAX).map_err(|_| parse::error("expression too large", expression))?,
+            ),
         };
         let (expression, prefix) = (expression.into(), literals.prefix.into());
         Ok(Self(Arc::new(Inner { expression, prefix, strategy, grouping: OnceLock::new() })))
@@ -115,7 +118,7 @@ impl AnchoredRegex {
         }
         let grouping = self.0.grouping.get_or_init(|| {
             let parsed = parse::parse(&self.0.expression, Groups::Captured).ok()?;
-            Some(Grouping { machine: compile(parsed.hir).ok()?, names: parsed.group_names })
+            Some(Grouping { machine: compile(parsed.hir, GROUPING_BYTES_MAX).ok()?, names: parsed.group_names })
         });
         let grouping = grouping.as_ref()?;
         let mut captures = grouping.machine.create_captures();
@@ -129,9 +132,9 @@ fn anchored(text: &str) -> Input<'_> {
     Input::new(text).anchored(Anchored::Yes)
 }
 
-fn compile(hir: Hir) -> Result<meta::Regex, Box<meta::BuildError>> {
+fn compile(hir: Hir, size_bytes_max: usize) -> Result<meta::Regex, Box<meta::BuildError>> {
     let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
-    let config = meta::Config::new().nfa_size_limit(Some(MACHINE_BYTES_MAX));
+    let config = meta::Config::new().nfa_size_limit(Some(size_bytes_max));
     meta::Builder::new().configure(config).build_from_hir(&whole).map_err(Box::new)
 }
 

@@ -55,13 +55,16 @@ pub(super) fn unicode(name: &str) -> Option<ClassUnicode> {
             class.union(&property("gc=Co")?);
             Some(class)
         }
-        ("Yi", _) => property("sc=Yi"),
+        ("Yi" | "SignWriting", _) => property(&format!("sc={name}")),
         (_, [b'A'..=b'Z'] | [b'A'..=b'Z', b'a'..=b'z'] | b"LC") => property(&format!("gc={name}")),
-        (_, [b'A'..=b'Z', _, rest @ ..]) => {
-            let capitals = name.split('_').all(|word| word.starts_with(|first: char| first.is_ascii_uppercase()));
-            let letters = name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphabetic());
-            let long = rest.len() != 2 || SHORT_SCRIPTS.contains(&name);
-            if capitals && letters && long { property(&format!("sc={name}")) } else { None }
+        (_, [b'A'..=b'Z', _, ..]) => {
+            let capitalised = |word: &str| {
+                let lower = word.strip_prefix(|first: char| first.is_ascii_uppercase());
+                lower.is_some_and(|lower| !lower.is_empty() && lower.bytes().all(|byte| byte.is_ascii_lowercase()))
+            };
+            let written = name.split('_').all(|word| capitalised(word) || word == "A" || word == "B");
+            let known = name.len() != 4 || SHORT_SCRIPTS.contains(&name);
+            if written && known { property(&format!("sc={name}")) } else { None }
         }
         _ => None,
     }
@@ -71,6 +74,11 @@ fn property(query: &str) -> Option<ClassUnicode> {
     let hir = regex_syntax::parse(&format!(r"\p{{{query}}}")).ok()?;
     match hir.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
+        // A class of one character, such as Zl, has become that character.
+        HirKind::Literal(literal) => {
+            let only = std::str::from_utf8(&literal.0).ok()?.chars().next()?;
+            Some(of(&[(only, only)]))
+        }
         _ => None,
     }
 }

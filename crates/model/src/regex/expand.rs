@@ -1,7 +1,7 @@
 //! Templates of replacements as Go's `Regexp.Expand` reads them: `$1`, `${1}`, `$name`, `${name}`, `$$`.
 
-/// Writes `template` with its references replaced: `group` gives the text of a group by its index, `named` the index
-/// candidates of a name in order. What no group answers is empty; a `$` that begins no reference is a `$`.
+/// Writes `template` with its references replaced by what `group` gives for the index of a group. What no group
+/// answers is empty; a `$` that begins no reference is a `$`.
 pub(super) fn expand<'t>(
     template: &str,
     group_names: &[Option<Box<str>>],

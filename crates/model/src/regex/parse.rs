@@ -10,8 +10,8 @@ use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Dot, Hi
 /// Largest count in a repetition, and largest product of nested ones.
 const REPEAT_MAX: u32 = 1000;
 
-/// Highest tree. Go allows 1000; what compiles the tree recurses, and needs some 2 KiB of stack a level in debug builds.
-const HEIGHT_MAX: u32 = 250;
+/// Highest tree. Go allows 1000; what compiles the tree here recurses, by some 5 KiB of stack a level in a debug build.
+const HEIGHT_MAX: u32 = 100;
 
 /// Most ranges in all classes of an expression: some 8 MB.
 const CLASS_RANGES_MAX: usize = 1 << 20;

@@ -57,8 +57,144 @@ fn check_shortcuts(regex: &AnchoredRegex, values: &[&str]) {
     assert!(!regex.matches_all_but_empty() || !matched.contains(""));
     // The machine without any shortcut agrees.
     let parsed = parse::parse(expression, Groups::Captured).unwrap();
-    let machine = compile(parsed.hir).unwrap();
+    let machine = compile(parsed.hir, GROUPING_BYTES_MAX).unwrap();
     for value in values {
         assert_eq!(machine.is_match(anchored(value)), regex.is_match(value), "{expression:?} on {value:?}");
     }
+}
+
+/// What Go answered, with Prometheus' fork of its package: the values that match or the error, and what
+/// `ExpandString` makes of a template for each match.
+#[test]
+fn matches_refuses_and_expands_as_go_does() {
+    let mut lines = include_str!("cases.jsonl").lines();
+    let values: Vec<String> = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let mut cases = 0;
+    for line in lines {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let pattern = case["p"].as_str().unwrap();
+        cases += 1;
+        let regex = match (AnchoredRegex::new(pattern), case["e"].as_str()) {
+            (Ok(regex), None) => regex,
+            (Err(error), Some(expected)) => {
+                assert_eq!(error.to_string(), expected, "{pattern:?}");
+                continue;
+            }
+            (Ok(_), Some(expected)) => panic!("{pattern:?} is accepted, Go says {expected}"),
+            (Err(error), None) => panic!("{pattern:?} is refused: {error}"),
+        };
+        let matched: Vec<usize> = (0..values.len()).filter(|&at| regex.is_match(values[at])).collect();
+        let expected: Vec<usize> = serde_json::from_value(case["m"].clone()).unwrap();
+        assert_eq!(matched, expected, "{pattern:?}");
+        check_shortcuts(&regex, &values);
+        let Some(template) = case["t"].as_str() else { continue };
+        for (at, expanded) in matched.into_iter().zip(case["x"].as_array().unwrap_or(&vec![])) {
+            let ours = regex.expand(values[at], template);
+            assert_eq!(ours.as_deref(), expanded.as_str(), "{template:?} for {pattern:?} on {:?}", values[at]);
+        }
+    }
+    assert!(cases >= 300, "only {cases} cases");
+}
+
+fn regex(expression: &str) -> AnchoredRegex {
+    AnchoredRegex::new(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+}
+
+#[test]
+fn lists_what_can_be_listed() {
+    for (expression, listed) in [
+        ("foo", &["foo"][..]),
+        ("", &[""]),
+        ("b|a|b", &["a", "b"]),
+        ("^(foo|bar)$", &["bar", "foo"]),
+        ("a(b|c)?d", &["abd", "acd", "ad"]),
+        ("(a|)", &["", "a"]),
+        ("[abc]1", &["a1", "b1", "c1"]),
+        ("(?i)ab", &["AB", "Ab", "aB", "ab"]),
+        (r"10\.0\.0\.1", &["10.0.0.1"]),
+        (r"[^\x00-\x{10FFFF}]", &[]),
+    ] {
+        assert_eq!(
+            regex(expression).literals(),
+            Some(listed.iter().map(|text| text.to_string()).collect::<Vec<_>>().as_slice())
+        );
+    }
+    let many: Vec<String> = (0..5000).map(|at| format!("host-{at:04}:9100")).collect();
+    assert_eq!(regex(&many.join("|")).literals(), Some(many.as_slice()));
+    assert_eq!(regex(&format!("({})", many.join("|"))).literals(), Some(many.as_slice()));
+    for expression in ["a.*", "[a-z]{4}", r"a\b", "a*", r"\d{3}"] {
+        assert_eq!(regex(expression).literals(), None, "{expression}");
+    }
+}
+
+#[test]
+fn needs_no_machine_for_texts_with_gaps() {
+    for (expression, good, bad) in [
+        ("foo.*", &["foo", "foobar"][..], &["xfoo", "fo"][..]),
+        ("foo.+", &["foox", "foo\n"], &["foo"]),
+        (".*foo", &["foo", "a\nfoo"], &["foox"]),
+        (".*foo.*", &["foo", "afoob"], &["fo", ""]),
+        ("a.*a", &["aa", "aba"], &["a"]),
+        ("a.+b.*c.+", &["axbcx", "abbcc", "axbbcé"], &["abcx", "axbc", "axb"]),
+        ("^a.*$", &["a", "ab"], &["ba"]),
+        ("(a).*(?:b)", &["ab"], &["a"]),
+        (".+.+", &["ab", "éé"], &["é"]),
+    ] {
+        let regex = regex(expression);
+        assert!(matches!(regex.0.strategy, Strategy::Glob(_)), "{expression}");
+        assert!(good.iter().all(|text| regex.is_match(text)), "{expression}");
+        assert!(!bad.iter().any(|text| regex.is_match(text)), "{expression}");
+    }
+    assert!(regex("(.*)").matches_everything() && regex("^.*$").matches_everything());
+    assert!(!regex("(?-s).*").matches_everything() && !regex(".+").matches_everything());
+    assert!(regex(".+").matches_all_but_empty() && !regex("..+").matches_all_but_empty());
+}
+
+#[test]
+fn knows_how_matches_begin() {
+    for (expression, prefix) in [
+        ("foo.*", "foo"),
+        ("(foo|fob)[a-z]+", "fo"),
+        (r"^foo\b.*x", "foo"),
+        ("(é|è).*", ""), // half a character is in common
+        ("aé.*|aè.*", "a"),
+        ("(?i)x.*", ""),
+        ("a?b.*", ""),
+        (".*", ""),
+    ] {
+        assert_eq!(regex(expression).prefix(), prefix, "{expression}");
+    }
+}
+
+#[test]
+fn expressions_cannot_eat_the_machine() {
+    let deep = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
+    let stacked = |levels: usize| format!("{}a{}", "(?:".repeat(levels), ")*".repeat(levels));
+    for expression in [deep(100_000), stacked(100_000), r"(?:\pL{1000}){1,2}".into(), r"[\pL\pN]{500}x".into()] {
+        let error = AnchoredRegex::new(&expression).unwrap_err().to_string();
+        let expected = ["expression nests too deeply", "expression too large", "invalid repeat count"];
+        assert!(expected.iter().any(|expected| error.contains(expected)), "{}", &error[..100]);
+    }
+    // As deep as allowed, on a small stack, with captures.
+    let check = move || {
+        let loops = "(?:a|".repeat(48) + &")b*".repeat(48);
+        for expression in [deep(98), stacked(48), format!("(?:{}|b)c*", deep(96)), loops] {
+            assert!(regex(&expression).expand("a", "$0").is_none_or(|text| text == "a"));
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(check).unwrap().join().unwrap();
+    for unit in ["{", "[[:", "{1", "a{1,", "(?i)", r"\Q"] {
+        let _ = AnchoredRegex::new(&unit.repeat(20_000));
+    }
+}
+
+#[test]
+fn expands_only_whole_matches() {
+    let host = regex(r"(?P<host>[^:]+):(\d+)");
+    assert_eq!(host.expand("db-1:9100", "${host} on $2").as_deref(), Some("db-1 on 9100"));
+    assert_eq!(host.expand("x db-1:9100", "$3$nobody$").as_deref(), Some("$"));
+    assert_eq!(host.expand("db-1:", "$1"), None);
+    assert_eq!(regex("(.*)").expand("a\nb", "<$1>").as_deref(), Some("<a\nb>"));
+    assert_eq!(regex("foo|bar").expand("bar", "$0!").as_deref(), Some("bar!"));
 }
