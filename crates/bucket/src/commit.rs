@@ -66,29 +66,27 @@ impl TenantStore {
         for race in 0..RACES_MAX {
             let mut next = change(&newest)?;
             next.succeed(&newest, author, operation);
-            let outcome = match self.create(&mut next, operation).await? {
-                Outcome::Theirs(theirs) => {
-                    // The first one says whether `newest` was what it claimed to be.
-                    if newest.version > 0 {
-                        self.check_follows(&theirs, &newest)?;
-                    }
-                    self.walk(theirs, operation).await?
+            let mut outcome = self.create(&mut next, operation).await?;
+            if let Outcome::Theirs(theirs) = outcome {
+                // The first one says whether `newest` was what it claimed to be.
+                if newest.version > 0 {
+                    self.check_follows(&theirs, &newest)?;
                 }
-                outcome => outcome,
-            };
+                outcome = self.walk(theirs, operation).await?;
+            }
+            if let Outcome::Ours(manifest) | Outcome::Theirs(manifest) = &outcome
+                && manifest.version < self.trim_boundary().await?
+            {
+                // Our base lies below the boundary: what was made or found on it is no part of the truth.
+                outcome = Outcome::Trimmed;
+            }
             match outcome {
-                // A base from before the boundary: what was found or made there has no successor and is no truth.
-                Outcome::Ours(manifest) | Outcome::Theirs(manifest)
-                    if manifest.version < self.trim_boundary().await? =>
-                {
-                    newest = self.load_manifest().await?.unwrap_or_default();
-                }
-                Outcome::Trimmed => newest = self.load_manifest().await?.unwrap_or_default(),
                 Outcome::Ours(manifest) => {
                     self.write_hint(manifest.version).await;
                     return Ok(manifest);
                 }
                 Outcome::Theirs(manifest) => newest = manifest,
+                Outcome::Trimmed => newest = self.load_manifest().await?.unwrap_or_default(),
             }
             tokio::time::sleep(pause(operation, race)).await;
         }

@@ -69,7 +69,9 @@ async fn put_if_absent(store: &Store, key: &Key) -> Result<()> {
             let found = store.get(key).await?;
             contents.iter().position(|content| *content == found).unwrap_or(0)
         }
-        (Err(error), _) | (_, Err(error)) => return Err(refused(store, error)),
+        (Err(BucketError::Exists { .. }), Err(error)) | (Err(error), _) | (Ok(()), Err(error)) => {
+            return Err(refused(store, error));
+        }
     };
     if store.get(key).await? != contents[winner] {
         return Err(unfit(store, "put-if-absent does not work: the object is not the winner's"));

@@ -112,21 +112,28 @@ impl Store {
 
     /// One buffer a range; a range that reaches beyond the object's end yields a short one or an error.
     pub(crate) async fn get_ranges(&self, key: &Key, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let buffers = if self.cheap_reads {
-            self.call(&self.metrics.gets, key, self.inner.get_ranges(key, ranges)).await?
-        } else {
-            coalesce_ranges(ranges, |range| self.get_range(key, range), COALESCE_GAP_BYTES).await?
-        };
+        if !self.cheap_reads {
+            return coalesce_ranges(ranges, |range| self.get_range(key, range), COALESCE_GAP_BYTES).await;
+        }
+        let buffers = self.call(&self.metrics.gets, key, self.inner.get_ranges(key, ranges)).await?;
         add(&self.metrics.read_bytes, buffers.iter().map(|buffer| buffer.len() as u64).sum());
         Ok(buffers)
     }
 
     async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
-        self.call(&self.metrics.gets, key, async {
-            let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
-            self.inner.get_opts(key, options).await?.bytes().await
-        })
-        .await
+        let options = GetOptions { range: Some(range.clone().into()), ..GetOptions::default() };
+        let (found, bytes) = self
+            .call(&self.metrics.gets, key, async {
+                let answer = self.inner.get_opts(key, options).await?;
+                Ok((answer.range.clone(), answer.bytes().await?))
+            })
+            .await?;
+        add(&self.metrics.read_bytes, bytes.len() as u64);
+        if found.start != range.start || found.end > range.end {
+            let reason = format!("{key}: asked for bytes {range:?}, it sent {found:?}");
+            return Err(BucketError::Unfit { store: self.to_string(), reason });
+        }
+        Ok(bytes)
     }
 
     /// Writes an object, over one that is there.

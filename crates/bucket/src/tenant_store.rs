@@ -7,11 +7,15 @@ use crate::error::{BucketError, Result};
 use crate::manifest::Manifest;
 use crate::remote_files::RemoteFiles;
 use crate::store::Store;
+use futures::{StreamExt, TryStreamExt};
 use longhaul_block::{BlockFiles, BlockMeta};
 use longhaul_model::{BlockId, TenantId};
 use object_store::PutMode;
 use object_store::path::Path as Key;
 use std::sync::Arc;
+
+/// Tenants that are asked about at once while they are discovered.
+const DISCOVERIES_MAX: usize = 32;
 
 /// A tenant's objects. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,15 +45,17 @@ impl TenantStore {
     /// This is a LIST, used to discover whom to start with and never to decide anything (storage.md, rule 10): a
     /// tenant that it misses is found by its first write or query, which reads the manifest by its key.
     pub async fn tenants(store: &Store) -> Result<Vec<TenantId>> {
-        let mut tenants = Vec::new();
-        for name in store.folders().await? {
-            // Folders of others, `__mimir_cluster` for one, are no tenants.
-            let Ok(tenant) = TenantId::parse(&name) else { continue };
-            let folder = store.key(&format!("{tenant}/_longhaul/manifest"));
-            if !store.list(&folder, 1).await?.is_empty() {
-                tenants.push(tenant);
-            }
-        }
+        // Folders of others, `__mimir_cluster` for one, are no tenants.
+        let names = store.folders().await?;
+        let candidates = names.iter().filter_map(|name| TenantId::parse(name).ok());
+        let asked = candidates.map(|tenant| async move {
+            let this = Self::new(store.clone(), tenant.clone());
+            let found = store.exists(&this.hint_key()).await?
+                || !store.list(&this.key("_longhaul/manifest"), 1).await?.is_empty();
+            Ok::<_, BucketError>(found.then_some(tenant))
+        });
+        let found: Vec<_> = futures::stream::iter(asked).buffer_unordered(DISCOVERIES_MAX).try_collect().await?;
+        let mut tenants: Vec<TenantId> = found.into_iter().flatten().collect();
         tenants.sort();
         Ok(tenants)
     }
@@ -98,6 +104,9 @@ impl TenantStore {
 
     /// The newest manifest if it is newer than `known`: two small GETs when it is not.
     pub async fn load_newer(&self, known: &Manifest) -> Result<Option<Manifest>> {
+        if known.version == 0 {
+            return self.load_manifest().await;
+        }
         let next = known.version + 1;
         let (found, boundary) = tokio::join!(self.load_version(next), self.trim_boundary());
         if boundary? > next {
@@ -108,9 +117,7 @@ impl TenantStore {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        if known.version > 0 {
-            self.check_follows(&newest, known)?;
-        }
+        self.check_follows(&newest, known)?;
         loop {
             match self.load_version(newest.version + 1).await {
                 Ok(next) => {

@@ -38,7 +38,7 @@ impl TenantStore {
     /// tried again, and writes the same bytes.
     pub async fn upload_block(&self, fs: &Arc<dyn Fs>, dir: &Path, meta: &BlockMeta) -> Result<Uploaded> {
         let local = |source| BucketError::Local { path: dir.to_owned(), source };
-        let mut files = blocking(fs, dir, |fs, dir| files_of(fs, dir)).await?;
+        let mut files = blocking(fs, dir, files_of).await?;
         files.sort_by_cached_key(|(path, _)| (rank(path), path.clone()));
         if files.last().is_none_or(|(path, _)| path != "meta.json") {
             return Err(local(std::io::Error::new(std::io::ErrorKind::NotFound, "meta.json is missing")));
@@ -116,16 +116,12 @@ fn files_of(fs: &dyn Fs, dir: &Path) -> std::io::Result<Vec<(String, u64)>> {
     let mut files = Vec::new();
     for entry in fs.list(dir)? {
         if entry.is_dir {
-            let inner = fs.list(&dir.join(&entry.name))?;
-            files.extend(
-                (inner.into_iter().filter(|inner| !inner.is_dir))
-                    .map(|inner| (format!("{}/{}", entry.name, inner.name), inner.len_bytes)),
-            );
-        } else {
+            let inner = files_of(fs, &dir.join(&entry.name))?;
+            files.extend(inner.into_iter().map(|(path, size_bytes)| (format!("{}/{path}", entry.name), size_bytes)));
+        } else if !entry.name.ends_with(".tmp") {
             files.push((entry.name, entry.len_bytes));
         }
     }
-    files.retain(|(path, _)| !path.ends_with(".tmp"));
     Ok(files)
 }
 

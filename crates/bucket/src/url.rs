@@ -158,8 +158,8 @@ pub fn open_store(url: &StoreUrl, options: &StoreOptions) -> Result<Store> {
         retry_timeout: options.retry_budget,
     };
     let client = [
-        (ClientConfigKey::ConnectTimeout, seconds(options.connect_timeout)),
-        (ClientConfigKey::Timeout, seconds(options.request_timeout)),
+        (ClientConfigKey::ConnectTimeout, setting(options.connect_timeout)),
+        (ClientConfigKey::Timeout, setting(options.request_timeout)),
     ];
     let (inner, prefix): (Arc<dyn ObjectStore>, &str) = match url {
         StoreUrl::File(path) => {
@@ -220,8 +220,9 @@ fn create_durably(fs: &dyn Fs, path: &std::path::Path) -> std::io::Result<()> {
     fs.sync_dir(path)
 }
 
-fn seconds(duration: Duration) -> String {
-    format!("{} ms", duration.as_millis())
+/// As `object_store` reads a duration.
+fn setting(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ impl Span {
         Self(self.0.wrapping_sub(origin_ms), self.1)
     }
 
-    fn from_relative(self, origin_ms: i64) -> Self {
+    fn absolute(self, origin_ms: i64) -> Self {
         Self(self.0.wrapping_add(origin_ms), self.1)
     }
 }
@@ -202,7 +202,7 @@ impl Document {
                     row;
                 let coverage = (coverage.into_iter())
                     .map(|(number, partition, coverage_span, from, length)| {
-                        let range = coverage_span.from_relative(span.0).range();
+                        let range = coverage_span.absolute(span.0).range();
                         Ok(Coverage { log_id: log(number)?, partition, range, from, to: from.wrapping_add(length) })
                     })
                     .collect::<Result<_, String>>()?;

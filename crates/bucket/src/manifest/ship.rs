@@ -29,7 +29,8 @@ impl Manifest {
     }
 
     /// Records that the log is needed by nobody up to offset `to`, whatever the time of its samples: the bucket, or no
-    /// part and no head, has anything below. `through` becomes as short as it can.
+    /// part and no head, has anything below. `through` becomes as short as it can, and the `from` of whatever is shipped
+    /// later has to be at least `to`.
     #[must_use]
     pub fn raise_floor(&self, log_id: LogId, partition: u32, to: u64) -> Self {
         let mut next = self.clone();
