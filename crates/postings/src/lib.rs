@@ -2,7 +2,10 @@
 //!
 //! Layer 1. Knows nothing of where an index is stored.
 
+mod plan;
+
 use longhaul_model::Matcher;
+use plan::{Effect, Source};
 pub use roaring::RoaringBitmap;
 
 /// An index of series by their labels. Series are numbered by `u32` in an order that is the index's own.
@@ -47,8 +50,38 @@ pub enum Lookup<'a> {
     Prefix(&'a str, &'a str),
 }
 
-/// The series that satisfy all of `matchers`.
-pub fn select<I: LabelIndex>(index: &I, matchers: &[Matcher]) -> Result<RoaringBitmap, I::Error> {
-    let _ = matchers;
-    index.all()
+/// The series that satisfy all of `matchers`; a label that a series does not have counts as empty.
+///
+/// Looks up as little as it can: what narrows most comes first, and nothing more once nothing is left.
+pub fn select<I: LabelIndex + ?Sized>(index: &I, matchers: &[Matcher]) -> Result<RoaringBitmap, I::Error> {
+    let Some(steps) = plan::plan(matchers) else { return Ok(RoaringBitmap::new()) };
+    let mut lookups: Vec<Lookup<'_>> = steps.iter().map(|step| step.source.lookup(step.name)).collect();
+    let keeps = steps.first().is_some_and(|step| step.effect == Effect::Keep);
+    if !keeps {
+        lookups.push(Lookup::All);
+    }
+    index.prefetch(&lookups)?;
+    let mut selected = if keeps { None } else { Some(index.all()?) };
+    for step in &steps {
+        if selected.as_ref().is_some_and(RoaringBitmap::is_empty) {
+            break;
+        }
+        let found = match &step.source {
+            Source::Values(values) => index.with_values(step.name, values)?,
+            Source::Tested { prefix, matchers, inverted } => {
+                let mut keep = |value: &str| matchers.iter().all(|matcher| matcher.matches(value)) != *inverted;
+                index.with_values_where(step.name, prefix, &mut keep)?
+            }
+            Source::Name => index.with_name(step.name)?,
+        };
+        selected = Some(match (selected, step.effect) {
+            (None, _) => found,
+            (Some(selected), Effect::Keep) => selected & found,
+            (Some(selected), Effect::Exclude) => selected - found,
+        });
+    }
+    Ok(selected.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;
