@@ -6,20 +6,28 @@
 //! Knows nothing of where series come from: storage, tenants and HTTP are other crates' business.
 
 pub mod ast;
+pub mod budget;
 mod check;
 pub mod durations;
+pub mod engine;
 pub mod error;
 pub mod functions;
 mod lexer;
 mod literal;
+pub mod memory;
 pub mod parser;
+pub mod plan;
 pub mod printer;
 pub mod source;
 mod token;
+pub mod value;
 
+pub use budget::{Budget, BudgetLimits, CancelFlag};
+pub use engine::{Engine, EngineSettings, QueryError, QueryRequest};
 pub use error::{DurationError, ParseError, ParseErrors, Position};
 pub use parser::{parse, parse_selector};
 pub use printer::pretty;
+pub use value::{QueryResult, Value};
 
 /// What a text may contain, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

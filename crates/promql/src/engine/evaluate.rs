@@ -1,0 +1,612 @@
+//! Walks a plan: lines of stages where series stay by themselves, sinks where they come together.
+
+use crate::ast::{AggregateOp, Span, ValueType};
+use crate::budget::{Budget, Held};
+use crate::engine::absent::{self, Absent};
+use crate::engine::aggregate::{Fold, Grouped};
+use crate::engine::annotations::{Annotations, Note};
+use crate::engine::binary::calculate;
+use crate::engine::collide;
+use crate::engine::dates::part_of_date;
+use crate::engine::histogram_quantile::{BucketSeries, Buckets, Question};
+use crate::engine::hold::{Collect, CountValues, Quantile};
+use crate::engine::labels::{Grouping, Join, Replacement, is_metadata, without_metadata};
+use crate::engine::matching::VectorOperator;
+use crate::engine::points::{Grid, Presence, SeriesPoints};
+use crate::engine::pool::Pool;
+use crate::engine::range_functions::RangeFunction;
+use crate::engine::select::Naming;
+use crate::engine::sort;
+use crate::engine::stage::{Decode, Line, Stage, repeat};
+use crate::engine::stream::{Feed, SharedSeries, Sink, chunk_bytes, drive};
+use crate::engine::topk::Choice;
+use crate::engine::window::{Windows, drop_stale};
+use crate::engine::{EngineSettings, QueryError, math};
+use crate::functions::{Func, Signature};
+use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
+use crate::source::{SelectRequest, SeriesSource};
+use crate::value::{InstantSample, Points, RangeSeries, Value};
+use futures::future::BoxFuture;
+use futures::lock::Mutex;
+use longhaul_chunk::{Columns, merge_into};
+use longhaul_model::Labels;
+use std::sync::Arc;
+
+/// One query under way.
+pub struct Run<'a> {
+    source: Arc<dyn SeriesSource>,
+    plan: &'a Plan,
+    /// Answers of the source that more than one selector reads.
+    shared: Vec<Mutex<Option<Arc<SharedSeries>>>>,
+    pool: Arc<Pool>,
+    budget: Budget,
+    notes: Arc<Annotations>,
+    delayed: bool,
+}
+
+/// Series over a node's grid, accounted for.
+struct Vector {
+    series: Vec<SeriesPoints>,
+    held: Held,
+}
+
+/// A line that is not running yet.
+struct Pipe {
+    feed: Feed,
+    decode: Option<Decode>,
+    stages: Vec<Stage>,
+    /// The longest grid on the way.
+    steps: usize,
+    /// Whether dropping names makes no two series equal.
+    one_name: bool,
+    /// Whether equal series may come out that are to be merged.
+    may_merge: bool,
+}
+
+impl<'a> Run<'a> {
+    /// A query with nothing done yet.
+    pub fn new(
+        source: Arc<dyn SeriesSource>,
+        plan: &'a Plan,
+        settings: &EngineSettings,
+        pool: Arc<Pool>,
+        budget: Budget,
+    ) -> Self {
+        Self {
+            source,
+            plan,
+            shared: plan.fetches.iter().map(|_| Mutex::new(None)).collect(),
+            pool,
+            budget,
+            notes: Arc::default(),
+            delayed: settings.delayed_name_removal,
+        }
+    }
+
+    /// The warnings and infos so far.
+    pub fn notes(&self) -> &Annotations {
+        &self.notes
+    }
+
+    /// Evaluates the whole plan.
+    pub async fn result(&self, instant: bool) -> Result<Value, QueryError> {
+        let node = &self.plan.root;
+        let grid = node.grid;
+        match (node.yields, &node.kind) {
+            (ValueType::Matrix, NodeKind::Range(input)) => Ok(Value::Matrix(self.matrix(input).await?)),
+            (ValueType::String, NodeKind::Text(text)) => Ok(Value::String { t_ms: grid.start_ms, value: text.clone() }),
+            (ValueType::Scalar, _) => {
+                let values = self.scalar(node).await?;
+                if instant {
+                    return Ok(Value::Scalar { t_ms: grid.start_ms, value: values[0] });
+                }
+                let points = Points { t_ms: grid.times().collect(), values: values.to_vec() };
+                Ok(Value::Matrix(vec![RangeSeries { labels: Labels::empty(), points }]))
+            }
+            (ValueType::Vector, _) => {
+                let Vector { series, held } = self.vector(node).await?;
+                let value = self.finish(series, instant, grid)?;
+                drop(held);
+                Ok(value)
+            }
+            _ => Err(QueryError::execution("an expression of an unexpected type")),
+        }
+    }
+
+    /// The last steps: names that are to go go, equal series meet, and points get their times.
+    fn finish(&self, mut series: Vec<SeriesPoints>, instant: bool, grid: Grid) -> Result<Value, QueryError> {
+        if self.delayed {
+            for one in series.iter_mut().filter(|one| one.drop_name) {
+                one.labels = without_metadata(&one.labels).0;
+            }
+        }
+        let mut series = collide::merge(series)?;
+        if instant {
+            let sample =
+                |one: SeriesPoints| InstantSample { labels: one.labels, t_ms: grid.start_ms, value: one.values[0] };
+            return Ok(Value::Vector(series.into_iter().map(sample).collect()));
+        }
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(Value::Matrix(series.into_iter().map(|one| to_range(one, &grid)).collect()))
+    }
+
+    /// The raw samples of a range, or the points of a subquery.
+    async fn matrix(&self, input: &RangeInput) -> Result<Vec<RangeSeries>, QueryError> {
+        let mut matrix = match input {
+            RangeInput::Selector { fetch, windows } => {
+                let (shared, reach, budget) = (self.shared(*fetch).await?, windows.reach(), self.budget.clone());
+                let decode = move || -> Result<Vec<RangeSeries>, QueryError> {
+                    let mut matrix = Vec::new();
+                    for series in &shared.series {
+                        budget.check()?;
+                        let mut samples = Columns::default();
+                        merge_into(&series.chunks, reach, &mut samples)?;
+                        budget.count_samples(samples.len() as u64)?;
+                        drop_stale(&mut samples);
+                        let points = Points { t_ms: samples.t_ms, values: samples.values };
+                        matrix.push(RangeSeries { labels: series.labels.clone(), points });
+                    }
+                    Ok(matrix)
+                };
+                self.on_pool(decode).await??
+            }
+            RangeInput::Subquery { inner, .. } => {
+                let Vector { mut series, held } = self.vector(inner).await?;
+                series.iter_mut().filter(|one| one.drop_name).for_each(|one| {
+                    one.labels = without_metadata(&one.labels).0;
+                });
+                let series = collide::merge(series)?;
+                drop(held);
+                series.into_iter().map(|one| to_range(one, &inner.grid)).collect()
+            }
+        };
+        matrix.retain(|series| !series.points.t_ms.is_empty());
+        matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(matrix)
+    }
+
+    async fn on_pool<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, QueryError> {
+        self.budget.check()?;
+        let done = self.pool.run(job).await;
+        done.ok_or_else(|| QueryError::execution("unexpected error: an operator panicked"))
+    }
+
+    /// One value a step.
+    fn scalar<'b>(&'b self, node: &'b Node) -> BoxFuture<'b, Result<Arc<[f64]>, QueryError>> {
+        let steps = node.grid.steps;
+        Box::pin(async move {
+            Ok(match &node.kind {
+                NodeKind::Number(number) => vec![*number; steps].into(),
+                NodeKind::Time => node.grid.times().map(|t_ms| t_ms as f64 / 1000.0).collect(),
+                NodeKind::Once(inner) => vec![self.scalar(inner).await?[0]; steps].into(),
+                NodeKind::Negate(inner) => self.scalar(inner).await?.iter().map(|value| -value).collect(),
+                NodeKind::Binary { op, sides, .. } => {
+                    let (lhs, rhs) = (self.scalar(&sides[0]).await?, self.scalar(&sides[1]).await?);
+                    lhs.iter().zip(&*rhs).map(|(lhs, rhs)| calculate(*op, *lhs, *rhs)).collect()
+                }
+                NodeKind::Call { function, args } if function.func == Func::Scalar => {
+                    let vector = self.vector(&args[0]).await?;
+                    let only = |step| {
+                        let mut there = vector.series.iter().filter(|series| series.present.get(step));
+                        match (there.next(), there.next()) {
+                            (Some(series), None) => series.values[step],
+                            _ => f64::NAN,
+                        }
+                    };
+                    (0..steps).map(only).collect()
+                }
+                other => return Err(QueryError::execution(format!("unexpected scalar expression {other:?}"))),
+            })
+        })
+    }
+
+    /// All series of an instant vector over its grid.
+    fn vector<'b>(&'b self, node: &'b Node) -> BoxFuture<'b, Result<Vector, QueryError>> {
+        let grid = node.grid;
+        Box::pin(async move {
+            self.budget.check()?;
+            if grid.steps == 0 {
+                return self.held(Vec::new());
+            }
+            match &node.kind {
+                NodeKind::Once(inner) => {
+                    let once = self.vector(inner).await?;
+                    self.held(once.series.into_iter().map(|series| repeat(series, &grid)).collect())
+                }
+                NodeKind::Aggregate { op, input, param, grouping, without } => {
+                    let grouping = if *without { Grouping::without(grouping) } else { Grouping::by(grouping) };
+                    self.aggregate(*op, input, param.as_deref(), grouping).await
+                }
+                NodeKind::Binary { op, sides, return_bool, matching: Some(matching) } => {
+                    let operator = VectorOperator {
+                        op: *op,
+                        return_bool: *return_bool,
+                        matching: matching.clone(),
+                        delayed: self.delayed,
+                        steps: grid.steps,
+                    };
+                    let (lhs, rhs) = futures::join!(self.vector(&sides[0]), self.vector(&sides[1]));
+                    let (lhs, rhs) = (lhs?, rhs?);
+                    let (_held, series) = ((lhs.held, rhs.held), (lhs.series, rhs.series));
+                    self.held(self.on_pool(move || operator.apply(series.0, series.1)).await??)
+                }
+                NodeKind::Call { function, args } => match self.call(function, args, node).await? {
+                    Some(vector) => Ok(vector),
+                    None => self.collect(self.pipe(node).await?).await,
+                },
+                NodeKind::OverRange { function, input, .. } if function.func == Func::AbsentOverTime => {
+                    let labels = match input {
+                        RangeInput::Selector { fetch, .. } => absent::labels_of(&self.plan.fetches[*fetch].matchers),
+                        RangeInput::Subquery { .. } => Labels::empty(),
+                    };
+                    let there = self.drive(self.pipe(node).await?, |series| series.present, Absent::new(grid.steps));
+                    self.held(there.await?.finish(labels))
+                }
+                _ => self.collect(self.pipe(node).await?).await,
+            }
+        })
+    }
+
+    fn held(&self, series: Vec<SeriesPoints>) -> Result<Vector, QueryError> {
+        let held = self.budget.hold(series.iter().map(SeriesPoints::size_bytes).sum())?;
+        Ok(Vector { series, held })
+    }
+
+    /// Functions that need more than one series at a time. None: `func` is a stage.
+    async fn call(&self, function: &Signature, args: &[Node], node: &Node) -> Result<Option<Vector>, QueryError> {
+        let (func, grid, steps) = (function.func, node.grid, node.grid.steps);
+        Ok(Some(match func {
+            Func::Vector => {
+                let values = self.scalar(&args[0]).await?.to_vec();
+                self.held(vec![SeriesPoints::new(Labels::empty(), values, Presence::all(steps))])?
+            }
+            Func::Absent => {
+                let labels = match &args[0].kind {
+                    NodeKind::Instant { fetch, .. } => absent::labels_of(&self.plan.fetches[*fetch].matchers),
+                    _ => Labels::empty(),
+                };
+                let there = self.drive(self.pipe(&args[0]).await?, |series| series.present, Absent::new(steps));
+                self.held(there.await?.finish(labels))?
+            }
+            Func::Sort | Func::SortDesc | Func::SortByLabel | Func::SortByLabelDesc => {
+                let mut vector = self.vector(&args[0]).await?;
+                if self.plan.instant {
+                    match func {
+                        Func::Sort | Func::SortDesc => sort::by_value(func, &mut vector.series),
+                        _ => sort::by_labels(func, &texts(&args[1..]), &mut vector.series),
+                    }
+                } else {
+                    self.notes.add(node.span, Note::SortInRangeQuery);
+                }
+                vector
+            }
+            Func::HistogramQuantile => {
+                let q = self.quantiles(&args[0]).await?;
+                self.histogram(&args[1], Question::Quantile(q)).await?
+            }
+            Func::HistogramQuantiles => {
+                let mut all = Vec::with_capacity(args.len() - 2);
+                for arg in &args[2..] {
+                    all.push(self.quantiles(arg).await?);
+                }
+                let label = text(&args[1]).to_owned();
+                self.histogram(&args[0], Question::Quantiles(label, all)).await?
+            }
+            Func::HistogramFraction => {
+                let (lower, upper) = (self.scalar(&args[0]).await?, self.scalar(&args[1]).await?);
+                self.histogram(&args[2], Question::Fraction(lower, upper)).await?
+            }
+            Func::HistogramAvg
+            | Func::HistogramCount
+            | Func::HistogramSum
+            | Func::HistogramStddev
+            | Func::HistogramStdvar => {
+                // They pass floats over; a source that answers with histograms has failed the query before.
+                self.vector(&args[0]).await?;
+                self.held(Vec::new())?
+            }
+            Func::Info => return Err(not_supported("info()")),
+            _ if args.is_empty() => match part_of_date(func) {
+                Some(part) => {
+                    let values = grid.times().map(|t_ms| part(t_ms as f64 / 1000.0)).collect();
+                    self.held(vec![SeriesPoints::new(Labels::empty(), values, Presence::all(steps))])?
+                }
+                None => return Err(not_supported(function.name)),
+            },
+            _ => return Ok(None),
+        }))
+    }
+
+    /// A parameter that should be a quantile.
+    async fn quantiles(&self, node: &Node) -> Result<Arc<[f64]>, QueryError> {
+        let q = self.scalar(node).await?;
+        self.note_quantiles(&q, node.span);
+        Ok(q)
+    }
+
+    fn note_quantiles(&self, q: &[f64], span: Span) {
+        for q in q.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+            self.notes.add(span, Note::InvalidQuantile(*q));
+        }
+    }
+
+    async fn histogram(&self, input: &Node, question: Question) -> Result<Vector, QueryError> {
+        let buckets = Buckets::new(self.budget.hold(0)?, Arc::clone(&self.notes), input.span);
+        let pipe = self.pipe(input).await?;
+        let naming = Naming { delayed: self.delayed, one_name: pipe.one_name };
+        let buckets = self.drive(pipe, BucketSeries::new, buckets).await?;
+        let steps = input.grid.steps;
+        let answers = self.on_pool(move || buckets.finish(&question, steps, naming)).await?;
+        self.held(collide::merge_marked(answers)?)
+    }
+
+    async fn aggregate(
+        &self,
+        op: AggregateOp,
+        input: &Node,
+        param: Option<&Node>,
+        grouping: Grouping,
+    ) -> Result<Vector, QueryError> {
+        let steps = input.grid.steps;
+        let number = match param {
+            Some(param) if param.yields == ValueType::Scalar => self.scalar(param).await?,
+            _ => Arc::from([]),
+        };
+        let pipe = self.pipe(input).await?;
+        let held = self.budget.hold(0)?;
+        let grouping = Arc::new(grouping);
+        let by = Arc::clone(&grouping);
+        let group = move |series| Grouped::new(series, &by);
+        let series = match op {
+            AggregateOp::TopK | AggregateOp::BottomK | AggregateOp::LimitK | AggregateOp::LimitRatio => {
+                let span = param.map_or(input.span, |param| param.span);
+                if op == AggregateOp::LimitRatio {
+                    for ratio in number.iter().filter(|ratio| ratio.abs() > 1.0) {
+                        self.notes.add(span, Note::InvalidRatio(*ratio, ratio.signum()));
+                    }
+                }
+                let choice = self.drive(pipe, group, Choice::new(op, number, held)?).await?;
+                collide::merge_marked(self.on_pool(move || choice.finish(steps)).await?)?
+            }
+            AggregateOp::Quantile => {
+                self.note_quantiles(&number, param.map_or(input.span, |param| param.span));
+                let values = self.drive(pipe, group, Quantile::new(held)).await?;
+                self.on_pool(move || values.finish(&number)).await?
+            }
+            AggregateOp::CountValues => {
+                let label = param.map_or("", text);
+                if label.is_empty() {
+                    return Err(QueryError::execution(format!("invalid label name {label:?}")));
+                }
+                let counts = CountValues::new(label, Arc::new(grouping.with(label)), held);
+                self.drive(pipe, |series| series, counts).await?.finish()
+            }
+            _ => self.drive(pipe, group, Fold::new(op, steps, held)).await?.finish(),
+        };
+        self.held(series)
+    }
+
+    async fn collect(&self, pipe: Pipe) -> Result<Vector, QueryError> {
+        let collected = self.drive(pipe, |series| series, Collect::new(self.budget.hold(0)?)).await?;
+        Ok(Vector { series: collide::merge_marked(collected.series)?, held: collected.held })
+    }
+
+    async fn drive<S: Sink>(
+        &self,
+        pipe: Pipe,
+        prepare: impl Fn(SeriesPoints) -> S::Item + Send + Sync + 'static,
+        sink: S,
+    ) -> Result<S, QueryError> {
+        let line = Line {
+            decode: pipe.decode,
+            stages: pipe.stages,
+            budget: self.budget.clone(),
+            notes: Arc::clone(&self.notes),
+        };
+        drive(&self.pool, pipe.feed, line, pipe.steps, prepare, sink).await
+    }
+
+    /// The line that yields a vector's series one by one.
+    fn pipe<'b>(&'b self, node: &'b Node) -> BoxFuture<'b, Result<Pipe, QueryError>> {
+        Box::pin(async move {
+            if node.grid.steps == 0 {
+                return Ok(self.ready(self.held(Vec::new())?, 0));
+            }
+            let pipe = match &node.kind {
+                NodeKind::Instant { fetch, windows, timestamps } => {
+                    let naming = self.naming(*fetch);
+                    let decode = Decode::Instant { windows: *windows, timestamps: *timestamps, naming };
+                    let merges = *timestamps && !naming.one_name;
+                    Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
+                }
+                NodeKind::OverRange { function, input, input_span, args } => {
+                    Some(self.over_range(function.func, input, *input_span, args, node).await?)
+                }
+                NodeKind::Negate(inner) => {
+                    let pipe = self.pipe(inner).await?;
+                    Some(pipe.then(self.delayed, |naming| Stage::Map(|value| -value, naming)))
+                }
+                NodeKind::Binary { op, sides, return_bool, matching: None } => {
+                    let scalar_left = sides[0].yields == ValueType::Scalar;
+                    let [scalar, vector] = if scalar_left { [0, 1] } else { [1, 0] };
+                    let scalar = self.scalar(&sides[scalar]).await?;
+                    let (op, return_bool) = (*op, *return_bool);
+                    let stage = |naming| Stage::Scalar { op, scalar, scalar_left, return_bool, naming };
+                    Some(self.pipe(&sides[vector]).await?.then(self.delayed, stage))
+                }
+                NodeKind::Call { function, args } => self.stage_call(function.func, args, node).await?,
+                _ => None,
+            };
+            match pipe {
+                Some(pipe) => Ok(pipe),
+                None => Ok(self.ready(self.vector(node).await?, node.grid.steps)),
+            }
+        })
+    }
+
+    /// Functions of single series. None: it is none.
+    async fn stage_call(&self, func: Func, args: &[Node], node: &Node) -> Result<Option<Pipe>, QueryError> {
+        let Some(input) = args.first().filter(|input| input.yields == ValueType::Vector) else { return Ok(None) };
+        let scalars = async |from: usize| -> Result<Vec<Arc<[f64]>>, QueryError> {
+            let mut scalars = Vec::new();
+            for arg in args.iter().skip(from) {
+                scalars.push(self.scalar(arg).await?);
+            }
+            Ok(scalars)
+        };
+        let stage: Box<dyn FnOnce(Naming) -> Stage + Send> = match func {
+            Func::Round => {
+                let to = scalars(1).await?.pop().unwrap_or_else(|| vec![1.0; node.grid.steps].into());
+                Box::new(move |naming| Stage::Round(to, naming))
+            }
+            Func::Clamp | Func::ClampMin | Func::ClampMax => {
+                let mut bounds = scalars(1).await?.into_iter();
+                let min = (func != Func::ClampMax).then(|| bounds.next()).flatten();
+                let max = (func != Func::ClampMin).then(|| bounds.next()).flatten();
+                Box::new(move |naming| Stage::Clamp { min, max, naming })
+            }
+            Func::Timestamp => {
+                let grid = node.grid;
+                Box::new(move |naming| Stage::StepTime(grid, naming))
+            }
+            Func::LabelReplace => {
+                let replacement = Replacement::new(text(&args[1]), text(&args[2]), text(&args[3]), text(&args[4]))?;
+                Box::new(move |_| Stage::Replace(Box::new(replacement)))
+            }
+            Func::LabelJoin => {
+                let join = Join::new(text(&args[1]), text(&args[2]), texts(&args[3..]))?;
+                Box::new(move |_| Stage::Join(Box::new(join)))
+            }
+            _ => match math::unary(func).or_else(|| part_of_date(func)) {
+                Some(function) => Box::new(move |naming| Stage::Map(function, naming)),
+                None => return Ok(None),
+            },
+        };
+        let mut pipe = self.pipe(input).await?;
+        if matches!(func, Func::LabelReplace | Func::LabelJoin) {
+            pipe.one_name = false;
+        }
+        Ok(Some(pipe.then(self.delayed, stage)))
+    }
+
+    async fn over_range(
+        &self,
+        func: Func,
+        input: &RangeInput,
+        input_span: Span,
+        args: &[Node],
+        node: &Node,
+    ) -> Result<Pipe, QueryError> {
+        let mut scalars = Vec::with_capacity(args.len());
+        for arg in args {
+            scalars.push(self.scalar(arg).await?);
+        }
+        let spans = [input_span, args.first().map_or(node.span, |arg| arg.span)];
+        let function = |windows: Windows, naming| RangeFunction { func, windows, args: scalars, spans, naming };
+        match input {
+            RangeInput::Selector { fetch, windows } => {
+                let decode = Decode::Range(function(*windows, self.naming(*fetch)));
+                self.fetched(*fetch, decode, node.grid.steps, false).await
+            }
+            RangeInput::Subquery { inner, windows } => {
+                let mut pipe = self.pipe(inner).await?;
+                if pipe.may_merge {
+                    // Equal series are one before the windows slide over them.
+                    pipe = self.ready(self.collect(pipe).await?, inner.grid.steps);
+                }
+                let naming = Naming { delayed: self.delayed, one_name: pipe.one_name };
+                pipe.steps = pipe.steps.max(node.grid.steps);
+                pipe.stages.push(Stage::OverSubquery(inner.grid, Box::new(function(*windows, naming))));
+                Ok(pipe)
+            }
+        }
+    }
+
+    fn naming(&self, fetch: usize) -> Naming {
+        Naming { delayed: self.delayed, one_name: self.plan.fetches[fetch].has_one_name() }
+    }
+
+    /// A line that begins at the source.
+    async fn fetched(&self, fetch: usize, decode: Decode, steps: usize, may_merge: bool) -> Result<Pipe, QueryError> {
+        let feed = if self.plan.fetches[fetch].uses > 1 {
+            Feed::Shared(self.shared(fetch).await?, 0)
+        } else {
+            Feed::Source { set: self.select(fetch).await?, pending: Vec::new().into_iter() }
+        };
+        let one_name = self.plan.fetches[fetch].has_one_name();
+        Ok(Pipe { feed, decode: Some(decode), stages: Vec::new(), steps, one_name, may_merge })
+    }
+
+    async fn select(&self, fetch: usize) -> Result<Box<dyn crate::source::SeriesSet>, QueryError> {
+        self.budget.check()?;
+        let fetch = &self.plan.fetches[fetch];
+        let request = SelectRequest { matchers: fetch.matchers.clone(), range: fetch.range };
+        Ok(self.source.select(&request).await?)
+    }
+
+    /// The whole answer to a fetch, asked for once.
+    async fn shared(&self, fetch: usize) -> Result<Arc<SharedSeries>, QueryError> {
+        let mut slot = self.shared[fetch].lock().await;
+        if let Some(shared) = &*slot {
+            return Ok(Arc::clone(shared));
+        }
+        let mut set = self.select(fetch).await?;
+        let (mut series, mut held) = (Vec::new(), self.budget.hold(0)?);
+        while let Some(batch) = set.next_batch().await? {
+            self.budget.check()?;
+            self.budget.count_series(batch.len() as u64)?;
+            held.grow(batch.iter().map(chunk_bytes).sum())?;
+            series.extend(batch);
+        }
+        set.warnings().into_iter().for_each(|text| self.notes.warn(text));
+        let shared = Arc::new(SharedSeries { series, _held: held });
+        *slot = Some(Arc::clone(&shared));
+        Ok(shared)
+    }
+
+    /// A line that begins at what another operator has made.
+    fn ready(&self, vector: Vector, steps: usize) -> Pipe {
+        let nameless = |series: &SeriesPoints| !series.labels.iter().any(|(name, _)| is_metadata(name));
+        Pipe {
+            one_name: vector.series.iter().all(nameless),
+            feed: Feed::Points { rest: vector.series.into_iter(), _held: vector.held },
+            decode: None,
+            stages: Vec::new(),
+            steps,
+            may_merge: false,
+        }
+    }
+}
+
+impl Pipe {
+    /// The line with one more stage.
+    fn then(mut self, delayed: bool, stage: impl FnOnce(Naming) -> Stage) -> Self {
+        self.stages.push(stage(Naming { delayed, one_name: self.one_name }));
+        self.may_merge |= !self.one_name;
+        self
+    }
+}
+
+fn to_range(series: SeriesPoints, grid: &Grid) -> RangeSeries {
+    let mut points = Points::default();
+    if series.present.is_all() {
+        points = Points { t_ms: grid.times().collect(), values: series.values };
+    } else {
+        for (step, value) in series.points() {
+            points.t_ms.push(grid.time_ms(step));
+            points.values.push(value);
+        }
+    }
+    RangeSeries { labels: series.labels, points }
+}
+
+fn text(node: &Node) -> &str {
+    match &node.kind {
+        NodeKind::Text(text) => text,
+        _ => "",
+    }
+}
+
+fn texts(nodes: &[Node]) -> Vec<String> {
+    nodes.iter().map(|node| text(node).to_owned()).collect()
+}

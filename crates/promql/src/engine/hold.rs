@@ -1,0 +1,131 @@
+//! The aggregations that need all values of a step at once: quantile and count_values.
+
+use crate::budget::Held;
+use crate::engine::QueryError;
+use crate::engine::aggregate::{Grouped, Groups};
+use crate::engine::collide::Watch;
+use crate::engine::labels::{Grouping, format_float, with_label};
+use crate::engine::over_time;
+use crate::engine::points::SeriesPoints;
+use crate::engine::stream::Sink;
+use std::sync::Arc;
+
+/// The groups of `quantile`: it holds its input.
+#[derive(Debug)]
+pub struct Quantile {
+    groups: Groups<Vec<SeriesPoints>>,
+    watch: Watch,
+    held: Held,
+}
+
+impl Quantile {
+    /// No groups yet.
+    pub fn new(held: Held) -> Self {
+        Self { groups: Groups::default(), watch: Watch::default(), held }
+    }
+
+    /// The quantile `q[step]` of each group at each step.
+    pub fn finish(self, q: &[f64]) -> Vec<SeriesPoints> {
+        let mut values = Vec::new();
+        let quantiles = self.groups.into_iter().map(|(labels, drop_name, members)| {
+            let mut out = SeriesPoints { drop_name, ..SeriesPoints::empty(labels, q.len()) };
+            for (step, q) in q.iter().enumerate() {
+                values.clear();
+                values.extend(members.iter().filter(|m| m.present.get(step)).map(|m| m.values[step]));
+                if !values.is_empty() {
+                    out.set(step, over_time::quantile(*q, &mut values));
+                }
+            }
+            out
+        });
+        quantiles.collect()
+    }
+}
+
+impl Sink for Quantile {
+    type Item = Grouped;
+
+    fn take(&mut self, Grouped { series, group }: Grouped) -> Result<(), QueryError> {
+        self.watch.admit(&series)?;
+        self.held.grow(series.size_bytes())?;
+        self.groups.entry(group, series.drop_name, Vec::new).push(series);
+        Ok(())
+    }
+}
+
+/// The groups of `count_values`: a series a value; what it holds is its result.
+#[derive(Debug)]
+pub struct CountValues {
+    label: Arc<str>,
+    grouping: Arc<Grouping>,
+    groups: Groups<SeriesPoints>,
+    watch: Watch,
+    held: Held,
+}
+
+impl CountValues {
+    /// No groups yet. The value becomes the label `label` of the series, before it is grouped.
+    pub fn new(label: &str, grouping: Arc<Grouping>, held: Held) -> Self {
+        Self { label: Arc::from(label), grouping, groups: Groups::default(), watch: Watch::default(), held }
+    }
+
+    /// The counts.
+    pub fn finish(self) -> Vec<SeriesPoints> {
+        let counted =
+            self.groups.into_iter().map(|(labels, drop_name, counts)| SeriesPoints { labels, drop_name, ..counts });
+        counted.collect()
+    }
+}
+
+impl Sink for CountValues {
+    type Item = SeriesPoints;
+
+    fn take(&mut self, series: SeriesPoints) -> Result<(), QueryError> {
+        self.watch.admit(&series)?;
+        let steps = series.values.len();
+        let mut last = None; // values often stay as they are from step to step
+        for (step, value) in series.points() {
+            let group = match &last {
+                Some((bits, group)) if *bits == value.to_bits() => group,
+                _ => {
+                    let group = self.grouping.of(&with_label(&series.labels, &self.label, &format_float(value)));
+                    &last.insert((value.to_bits(), group)).1
+                }
+            };
+            if !self.groups.contains(group) {
+                self.held.grow(group.size_bytes() + steps * 8)?;
+            }
+            let counts =
+                self.groups.entry(group.clone(), series.drop_name, || SeriesPoints::empty(group.clone(), steps));
+            let before = if counts.present.get(step) { counts.values[step] } else { 0.0 };
+            counts.set(step, before + 1.0);
+        }
+        Ok(())
+    }
+}
+
+/// A sink that keeps everything.
+#[derive(Debug)]
+pub struct Collect {
+    /// What came.
+    pub series: Vec<SeriesPoints>,
+    /// Accounts for it.
+    pub held: Held,
+}
+
+impl Collect {
+    /// Nothing yet.
+    pub fn new(held: Held) -> Self {
+        Self { series: Vec::new(), held }
+    }
+}
+
+impl Sink for Collect {
+    type Item = SeriesPoints;
+
+    fn take(&mut self, series: SeriesPoints) -> Result<(), QueryError> {
+        self.held.grow(series.size_bytes())?;
+        self.series.push(series);
+        Ok(())
+    }
+}

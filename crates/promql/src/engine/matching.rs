@@ -1,0 +1,321 @@
+//! Operators between two vectors: which series pair, and what comes of each pair.
+//!
+//! Prometheus matches step by step. Here series are paired once, by their matching labels, and a pair is computed over
+//! all steps at once; what Prometheus would refuse at some step shows as two presences that intersect.
+
+use crate::ast::{BinaryOp, Cardinality, VectorMatching};
+use crate::engine::QueryError;
+use crate::engine::binary;
+use crate::engine::collide;
+use crate::engine::labels::{Grouping, is_metadata, without_metadata};
+use crate::engine::points::{Presence, SeriesPoints};
+use foldhash::fast::RandomState;
+use longhaul_model::{Labels, METRIC_NAME};
+use std::collections::HashMap;
+
+/// An operator between vectors.
+#[derive(Clone, Debug)]
+pub struct VectorOperator {
+    /// Which.
+    pub op: BinaryOp,
+    /// Whether a comparison yields 0 and 1.
+    pub return_bool: bool,
+    /// How series pair.
+    pub matching: VectorMatching,
+    /// Names go at the end of the query.
+    pub delayed: bool,
+    /// Length of the grid.
+    pub steps: usize,
+}
+
+/// The series of both sides that have the same matching labels.
+#[derive(Default)]
+struct Group {
+    many: Vec<SeriesPoints>,
+    one: Vec<SeriesPoints>,
+}
+
+impl VectorOperator {
+    /// Evaluates it.
+    pub fn apply(&self, lhs: Vec<SeriesPoints>, rhs: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
+        let result = if self.op.is_set() { self.set(lhs, rhs) } else { self.pair(lhs, rhs)? };
+        collide::merge(result)
+    }
+
+    fn grouping(&self) -> Grouping {
+        match self.matching.on {
+            true => Grouping::by(&self.matching.labels),
+            false => Grouping::without(&self.matching.labels),
+        }
+    }
+
+    fn set(&self, mut lhs: Vec<SeriesPoints>, mut rhs: Vec<SeriesPoints>) -> Vec<SeriesPoints> {
+        let grouping = self.grouping();
+        if self.op == BinaryOp::Or {
+            let left = presences(&grouping, &lhs);
+            for series in &mut rhs {
+                if let Some(there) = left.get(&grouping.of(&series.labels)) {
+                    series.present.subtract(there);
+                }
+            }
+            lhs.append(&mut rhs);
+        } else {
+            let right = presences(&grouping, &rhs);
+            for series in &mut lhs {
+                match (right.get(&grouping.of(&series.labels)), self.op) {
+                    (Some(there), BinaryOp::And) => series.present.intersect(there),
+                    (None, BinaryOp::And) => series.present = Presence::none(self.steps),
+                    (Some(there), _) => series.present.subtract(there),
+                    (None, _) => {}
+                }
+            }
+        }
+        lhs.retain(|series| !series.present.is_none());
+        lhs
+    }
+
+    fn pair(&self, lhs: Vec<SeriesPoints>, rhs: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
+        let swapped = self.matching.cardinality == Cardinality::OneToMany;
+        let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+        let (fill_many, fill_one) = match swapped {
+            true => (self.matching.fill_right, self.matching.fill_left),
+            false => (self.matching.fill_left, self.matching.fill_right),
+        };
+        // Steps at which a side has nothing at all are passed over, refusals included.
+        let mut active = self.reach(&many, fill_many);
+        active.intersect(&self.reach(&one, fill_one));
+
+        let grouping = self.grouping();
+        let mut index: HashMap<Labels, usize, RandomState> = HashMap::default();
+        let mut groups: Vec<(Labels, Group)> = Vec::new();
+        let mut group_of = |labels: &Labels| {
+            let key = grouping.of(labels);
+            *index.entry(key.clone()).or_insert_with(|| {
+                groups.push((key, Group::default()));
+                groups.len() - 1
+            })
+        };
+        let at: Vec<usize> = many.iter().chain(&one).map(|series| group_of(&series.labels)).collect();
+        let many_len = many.len();
+        for (number, (series, at)) in many.into_iter().chain(one).zip(at).enumerate() {
+            let group = &mut groups[at].1;
+            if number < many_len { group.many.push(series) } else { group.one.push(series) }
+        }
+        let mut out = Vec::new();
+        for (key, group) in groups {
+            let one_there = self.unique_side(&key, &group.one, &active, swapped)?;
+            let from = out.len();
+            for many in &group.many {
+                for one in &group.one {
+                    self.compute(many, one, swapped, None, &mut out);
+                }
+                if let Some(value) = fill_one {
+                    let one = constant(&key, value, self.steps);
+                    self.compute(many, &one, swapped, Some(&one_there), &mut out);
+                }
+            }
+            if let Some(value) = fill_many {
+                let many_there = union(&group.many, self.steps);
+                for one in &group.one {
+                    self.compute(&constant(&key, value, self.steps), one, swapped, Some(&many_there), &mut out);
+                }
+            }
+            self.refuse_ambiguous(&out[from..])?;
+        }
+        Ok(out)
+    }
+
+    fn reach(&self, side: &[SeriesPoints], fill: Option<f64>) -> Presence {
+        if fill.is_some() { Presence::all(self.steps) } else { union(side, self.steps) }
+    }
+
+    /// The one-side of a group must have at most one series at every step.
+    fn unique_side(
+        &self,
+        key: &Labels,
+        one: &[SeriesPoints],
+        active: &Presence,
+        swapped: bool,
+    ) -> Result<Presence, QueryError> {
+        let mut there = Presence::none(self.steps);
+        for (number, series) in one.iter().enumerate() {
+            let mut clash = there.clone();
+            clash.intersect(&series.present);
+            clash.intersect(active);
+            if let Some(step) = clash.iter().next() {
+                let first = one[..number].iter().find(|other| other.present.get(step));
+                let first = first.map(|other| other.labels.to_string()).unwrap_or_default();
+                return Err(QueryError::execution(format!(
+                    "found duplicate series for the match group {key} on the {} hand-side of the operation: \
+                     [{}, {first}];many-to-many matching not allowed: matching labels must be unique on one side",
+                    if swapped { "left" } else { "right" },
+                    series.labels,
+                )));
+            }
+            there.unite(&series.present);
+        }
+        Ok(there)
+    }
+
+    /// Computes a pair where both are present (and `except` is not) and adds it to `out` if anything is left.
+    fn compute(
+        &self,
+        many: &SeriesPoints,
+        one: &SeriesPoints,
+        swapped: bool,
+        except: Option<&Presence>,
+        out: &mut Vec<SeriesPoints>,
+    ) {
+        let mut present = many.present.clone();
+        present.intersect(&one.present);
+        if let Some(except) = except {
+            present.subtract(except);
+        }
+        if present.is_none() {
+            return;
+        }
+        let (lhs, rhs) = if swapped { (one, many) } else { (many, one) };
+        let mut values = lhs.values.clone();
+        binary::combine(self.op, self.return_bool, &lhs.values, &rhs.values, &mut values, &mut present);
+        if present.is_none() {
+            return;
+        }
+        let drops = binary::drops_name(self.op, self.return_bool);
+        let drop_name = if self.delayed { drops || many.drop_name } else { false };
+        let labels = self.result_labels(&many.labels, &one.labels, drops && !self.delayed);
+        out.push(SeriesPoints { drop_name, ..SeriesPoints::new(labels, values, present) });
+    }
+
+    fn result_labels(&self, many: &Labels, one: &Labels, drops_name: bool) -> Labels {
+        let matching = &self.matching;
+        let arithmetic = binary::arithmetic(self.op).is_some();
+        let one_to_one = matching.cardinality == Cardinality::OneToOne;
+        let kept = many.without(|name| {
+            let listed = matching.labels.iter().any(|label| label == name);
+            (drops_name && arithmetic && is_metadata(name)) || (one_to_one && listed != matching.on)
+        });
+        let included = matching.include.iter().map(|name| (name.as_str(), one.get(name).unwrap_or("")));
+        let labels = if matching.include.is_empty() { kept } else { Labels::from_pairs(kept.iter().chain(included)) };
+        if drops_name && !arithmetic && labels.get(METRIC_NAME).is_some() {
+            without_metadata(&labels).0
+        } else {
+            labels
+        }
+    }
+
+    /// At no step may one series of the many-side, or one result, come up twice in a group.
+    fn refuse_ambiguous(&self, results: &[SeriesPoints]) -> Result<(), QueryError> {
+        let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
+        if results.len() < 2 {
+            return Ok(());
+        }
+        let mut there: HashMap<Labels, Presence, RandomState> = HashMap::default();
+        for series in results {
+            let key = if one_to_one { Labels::empty() } else { series.labels.clone() };
+            let seen = there.entry(key).or_insert_with(|| Presence::none(self.steps));
+            if seen.intersects(&series.present) {
+                return Err(QueryError::execution(if one_to_one {
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                } else {
+                    "multiple matches for labels: grouping labels must ensure unique matches"
+                }));
+            }
+            seen.unite(&series.present);
+        }
+        Ok(())
+    }
+}
+
+fn presences(grouping: &Grouping, side: &[SeriesPoints]) -> HashMap<Labels, Presence, RandomState> {
+    let mut all: HashMap<Labels, Presence, RandomState> = HashMap::default();
+    for series in side {
+        let there = all.entry(grouping.of(&series.labels)).or_insert_with(|| Presence::none(series.values.len()));
+        there.unite(&series.present);
+    }
+    all
+}
+
+fn union(side: &[SeriesPoints], steps: usize) -> Presence {
+    let mut there = Presence::none(steps);
+    side.iter().for_each(|series| there.unite(&series.present));
+    there
+}
+
+fn constant(labels: &Labels, value: f64, steps: usize) -> SeriesPoints {
+    SeriesPoints::new(labels.clone(), vec![value; steps], Presence::all(steps))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(labels: &[(&str, &str)], points: &[Option<f64>]) -> SeriesPoints {
+        let mut series = SeriesPoints::empty(Labels::from_pairs(labels.iter().copied()), points.len());
+        points.iter().enumerate().for_each(|(step, v)| {
+            if let Some(v) = v {
+                series.set(step, *v)
+            }
+        });
+        series
+    }
+
+    fn operator(op: BinaryOp, cardinality: Cardinality, on: &[&str], include: &[&str]) -> VectorOperator {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let matching = VectorMatching {
+            cardinality,
+            labels: owned(on),
+            on: true,
+            include: owned(include),
+            fill_left: None,
+            fill_right: None,
+        };
+        VectorOperator { op, return_bool: false, matching, delayed: false, steps: 2 }
+    }
+
+    #[test]
+    fn a_pod_that_is_replaced_changes_the_included_label() {
+        let many = vec![series(&[("__name__", "m"), ("node", "n"), ("i", "1")], &[Some(1.0), Some(2.0)])];
+        let one = vec![
+            series(&[("node", "n"), ("pod", "a")], &[Some(10.0), None]),
+            series(&[("node", "n"), ("pod", "b")], &[None, Some(20.0)]),
+        ];
+        let operator = operator(BinaryOp::Mul, Cardinality::ManyToOne, &["node"], &["pod"]);
+        let result = operator.apply(many, one).unwrap();
+        assert_eq!(result.len(), 2);
+        assert_eq!(result[0].labels.to_string(), r#"{i="1", node="n", pod="a"}"#);
+        assert_eq!(result[1].points().collect::<Vec<_>>(), [(1, 40.0)]);
+    }
+
+    #[test]
+    fn duplicates_count_only_at_the_steps_where_they_meet() {
+        let lhs = || vec![series(&[("a", "1")], &[Some(1.0), Some(1.0)])];
+        let disjoint = vec![
+            series(&[("x", "1"), ("a", "1")], &[Some(1.0), None]),
+            series(&[("x", "2"), ("a", "1")], &[None, Some(2.0)]),
+        ];
+        let operator = operator(BinaryOp::Add, Cardinality::OneToOne, &["a"], &[]);
+        let merged = operator.apply(lhs(), disjoint.clone()).unwrap();
+        assert_eq!(merged.len(), 1, "both pairs have the labels {{a=\"1\"}}");
+        assert_eq!(merged[0].values, [2.0, 3.0]);
+        let mut meeting = disjoint;
+        meeting[0].set(1, 5.0);
+        let error = operator.apply(lhs(), meeting.clone()).unwrap_err().to_string();
+        assert!(error.ends_with(
+            "on the right hand-side of the operation: [{a=\"1\", x=\"2\"}, {a=\"1\", x=\"1\"}];many-to-many matching not \
+             allowed: matching labels must be unique on one side"
+        ));
+        let error = operator.apply(meeting, lhs()).unwrap_err().to_string();
+        assert!(error.contains("many-to-one matching must be explicit"));
+    }
+
+    #[test]
+    fn sets_go_by_step() {
+        let lhs = || vec![series(&[("a", "1")], &[Some(1.0), None])];
+        let rhs = || vec![series(&[("a", "1"), ("b", "1")], &[Some(5.0), Some(6.0)])];
+        let set = |op| operator(op, Cardinality::ManyToMany, &["a"], &[]).apply(lhs(), rhs()).unwrap();
+        assert_eq!(set(BinaryOp::And)[0].points().collect::<Vec<_>>(), [(0, 1.0)]);
+        assert!(set(BinaryOp::Unless).is_empty());
+        let or = set(BinaryOp::Or);
+        assert_eq!(or[1].points().collect::<Vec<_>>(), [(1, 6.0)]);
+    }
+}

@@ -1,0 +1,183 @@
+//! The engine: runs queries against a [`SeriesSource`].
+//!
+//! [`Engine::run`] is the way of a query: parse, resolve durations, plan (`crate::plan`), evaluate, render. Evaluation
+//! (`evaluate.rs`) walks the plan. What concerns one series alone is a [stage](stage) of a line that batches of series run
+//! through on the CPU pool (`stream.rs`); at a line's end stands a sink: an aggregation, or a list for operators that
+//! need several series at once. Points are columns over all steps (`points.rs`).
+//!
+//! Invariant: the bits of a result depend on the data and the request only, not on threads or batches.
+
+mod absent;
+mod aggregate;
+mod annotations;
+pub(crate) mod binary;
+mod collide;
+mod dates;
+mod error;
+mod evaluate;
+mod extrapolate;
+mod histogram_quantile;
+mod hold;
+mod kahan;
+mod labels;
+mod matching;
+mod math;
+mod over_time;
+pub mod points;
+mod pool;
+mod range_functions;
+mod select;
+mod sort;
+mod stage;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod topk;
+pub mod window;
+
+pub use error::QueryError;
+
+use crate::ast::{Expr, ValueType};
+use crate::budget::{Budget, Limit};
+use crate::durations;
+use crate::plan::{Plan, PlanRequest, plan};
+use crate::source::SeriesSource;
+use crate::value::QueryResult;
+use crate::{ParseOptions, parse};
+use points::Grid;
+use pool::Pool;
+use std::sync::Arc;
+
+/// How an engine works.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Threads that evaluate; the results are the same for any number.
+    pub threads: usize,
+    /// Whether names are dropped at the end of a query instead of at each operation (Prometheus' feature flag
+    /// `promql-delayed-name-removal`, off there by default).
+    pub delayed_name_removal: bool,
+    /// The most steps of a query or subquery: a column of that many values must be nothing to the process.
+    pub steps_max: usize,
+    /// What query texts may contain.
+    pub parse: ParseOptions,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { threads: 2, delayed_name_removal: false, steps_max: 2_000_000, parse: ParseOptions::default() }
+    }
+}
+
+/// A query to run.
+#[derive(Clone, Debug)]
+pub struct QueryRequest {
+    /// The query. Places in warnings refer to this text.
+    pub text: Arc<str>,
+    /// The parsed text, if whoever asks has it; else the engine parses.
+    pub expr: Option<Arc<Expr>>,
+    /// The first time, ms.
+    pub start_ms: i64,
+    /// The last time, ms, inclusive; equal to `start_ms` in an instant query.
+    pub end_ms: i64,
+    /// Between two times, ms; 0: an instant query at `start_ms`.
+    pub step_ms: i64,
+    /// How far back a sample may lie to answer for a time, ms.
+    pub lookback_ms: i64,
+    /// The step of subqueries that name none, ms.
+    pub default_subquery_step_ms: i64,
+}
+
+impl QueryRequest {
+    /// An instant query with Prometheus' defaults.
+    pub fn instant(text: &str, at_ms: i64) -> Self {
+        Self::range(text, at_ms, at_ms, 0)
+    }
+
+    /// A range query with Prometheus' defaults.
+    pub fn range(text: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+        Self {
+            text: Arc::from(text),
+            expr: None,
+            start_ms,
+            end_ms,
+            step_ms,
+            lookback_ms: 300_000,
+            default_subquery_step_ms: 60_000,
+        }
+    }
+
+    /// Whether it asks for one instant.
+    pub fn is_instant(&self) -> bool {
+        self.step_ms <= 0
+    }
+}
+
+/// Runs queries. One engine serves all tenants; it owns the CPU pool.
+#[derive(Debug)]
+pub struct Engine {
+    settings: EngineSettings,
+    pool: Arc<Pool>,
+}
+
+impl Engine {
+    /// An engine with its threads.
+    pub fn new(settings: EngineSettings) -> Self {
+        let pool = Arc::new(Pool::new(settings.threads));
+        Self { settings, pool }
+    }
+
+    /// Parses and plans without running: what the query would fetch and do.
+    pub fn explain(&self, request: &QueryRequest) -> Result<Plan, QueryError> {
+        let mut expr = match &request.expr {
+            Some(expr) => Expr::clone(expr),
+            None => {
+                parse(&request.text, &self.settings.parse).map_err(|error| QueryError::BadData(error.to_string()))?
+            }
+        };
+        let range_ms = request.end_ms.saturating_sub(request.start_ms);
+        durations::resolve(&mut expr, request.step_ms.max(0), range_ms)
+            .map_err(|error| QueryError::BadData(error.to_string()))?;
+        let grid = match request.is_instant() {
+            true => Grid::instant(request.start_ms),
+            false => Grid::new(request.start_ms, request.end_ms, request.step_ms),
+        };
+        if !request.is_instant() && matches!(expr.value_type(), ValueType::Matrix | ValueType::String) {
+            return Err(QueryError::BadData(format!(
+                "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+                expr.value_type()
+            )));
+        }
+        let plan = plan(
+            &expr,
+            PlanRequest {
+                grid,
+                end_ms: if request.is_instant() { request.start_ms } else { request.end_ms },
+                instant: request.is_instant(),
+                lookback_ms: request.lookback_ms,
+                subquery_step_ms: request.default_subquery_step_ms,
+            },
+        )?;
+        if plan.steps_max > self.settings.steps_max {
+            return Err(QueryError::Limit {
+                limit: Limit::Steps,
+                asked: plan.steps_max as u64,
+                allowed: self.settings.steps_max as u64,
+            });
+        }
+        Ok(plan)
+    }
+
+    /// Runs a query. Dropping the future ends it; work that was handed to threads ends by itself soon after.
+    pub async fn run(
+        &self,
+        source: Arc<dyn SeriesSource>,
+        request: &QueryRequest,
+        budget: &Budget,
+    ) -> Result<QueryResult, QueryError> {
+        let plan = self.explain(request)?;
+        let run = evaluate::Run::new(source, &plan, &self.settings, Arc::clone(&self.pool), budget.clone());
+        let value = run.result(request.is_instant()).await?;
+        let (warnings, infos) = run.notes().render(&request.text);
+        Ok(QueryResult { value, warnings, infos, stats: budget.stats() })
+    }
+}

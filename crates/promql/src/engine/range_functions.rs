@@ -1,0 +1,177 @@
+//! Functions over range vectors: one call turns a series' samples into one value a step.
+//!
+//! The samples were decoded once, into columns; [`RangeFunction::evaluate`] slides the windows over them.
+
+use crate::ast::Span;
+use crate::engine::QueryError;
+use crate::engine::annotations::{Annotations, Note};
+use crate::engine::extrapolate::{Difference, extrapolated};
+use crate::engine::over_time;
+use crate::engine::points::{Identity, SeriesPoints};
+use crate::engine::select::Naming;
+use crate::engine::window::{Window, Windows, slide};
+use crate::functions::Func;
+use longhaul_chunk::Columns;
+use longhaul_model::Labels;
+use std::sync::Arc;
+
+/// A function over ranges with all that it needs but the samples.
+#[derive(Clone, Debug)]
+pub struct RangeFunction {
+    /// Which function.
+    pub func: Func,
+    /// Where its windows lie.
+    pub windows: Windows,
+    /// Its scalar arguments, one value a step each.
+    pub args: Vec<Arc<[f64]>>,
+    /// Where the range argument and the first scalar argument stand.
+    pub spans: [Span; 2],
+    /// What becomes of the metric's name.
+    pub naming: Naming,
+}
+
+impl RangeFunction {
+    /// Evaluates one series; `samples` are free of stale markers. None: it has no point at any step.
+    pub fn evaluate(
+        &self,
+        labels: &Labels,
+        samples: &Columns,
+        notes: &Annotations,
+    ) -> Result<Option<SeriesPoints>, QueryError> {
+        if samples.t_ms.is_empty() {
+            return Ok(None);
+        }
+        let mut out = SeriesPoints::empty(labels.clone(), self.windows.grid.steps);
+        self.fill(samples, &mut out, notes)?;
+        if out.present.is_none() {
+            return Ok(None);
+        }
+        if matches!(self.func, Func::Rate | Func::Increase) {
+            self.note_gauge(labels, notes);
+        }
+        if !matches!(self.func, Func::LastOverTime | Func::FirstOverTime) {
+            self.naming.drop_name(&mut out, Identity::Refuse);
+        }
+        Ok(Some(out))
+    }
+
+    fn fill(&self, samples: &Columns, out: &mut SeriesPoints, notes: &Annotations) -> Result<(), QueryError> {
+        let windows = &self.windows;
+        match self.func {
+            Func::Rate => extrapolated(Difference::Rate, samples, windows, out),
+            Func::Increase => extrapolated(Difference::Increase, samples, windows, out),
+            Func::Delta => extrapolated(Difference::Delta, samples, windows, out),
+            Func::Irate => slide(samples, windows, out, |window| last_two(&window, true)),
+            Func::Idelta => slide(samples, windows, out, |window| last_two(&window, false)),
+            Func::Changes => count_pairs(samples, windows, out, |before, after| {
+                before != after && !(before.is_nan() && after.is_nan())
+            }),
+            Func::Resets => count_pairs(samples, windows, out, |before, after| after < before),
+            Func::SumOverTime => slide(samples, windows, out, |window| Some(over_time::sum(window.values()))),
+            Func::AvgOverTime => slide(samples, windows, out, |window| Some(over_time::mean(window.values()))),
+            Func::MaxOverTime => slide(samples, windows, out, |window| Some(over_time::max(window.values()))),
+            Func::MinOverTime => slide(samples, windows, out, |window| Some(over_time::min(window.values()))),
+            Func::CountOverTime => slide(samples, windows, out, |window| Some(window.len() as f64)),
+            Func::PresentOverTime | Func::AbsentOverTime => slide(samples, windows, out, |_| Some(1.0)),
+            Func::LastOverTime => slide(samples, windows, out, |window| window.values().last().copied()),
+            Func::FirstOverTime => slide(samples, windows, out, |window| window.values().first().copied()),
+            Func::StdvarOverTime => slide(samples, windows, out, |window| Some(over_time::variance(window.values()))),
+            Func::StddevOverTime => {
+                slide(samples, windows, out, |window| Some(over_time::variance(window.values()).sqrt()));
+            }
+            Func::TsOfFirstOverTime => slide(samples, windows, out, |window| Some(seconds(window.times()[0]))),
+            Func::TsOfLastOverTime => {
+                slide(samples, windows, out, |window| Some(seconds(window.times()[window.len() - 1])));
+            }
+            Func::TsOfMaxOverTime => slide(samples, windows, out, |window| {
+                Some(seconds(window.times()[over_time::last_max(window.values())]))
+            }),
+            Func::TsOfMinOverTime => slide(samples, windows, out, |window| {
+                Some(seconds(window.times()[over_time::last_min(window.values())]))
+            }),
+            Func::QuantileOverTime => self.quantile(samples, out, notes),
+            Func::MadOverTime => {
+                let mut scratch = Vec::new();
+                slide(samples, windows, out, |window| {
+                    scratch.clear();
+                    scratch.extend_from_slice(window.values());
+                    Some(over_time::median_deviation(&mut scratch))
+                });
+            }
+            Func::Deriv => slide(samples, windows, out, |window| {
+                (window.len() > 1).then(|| over_time::regression(window.times(), window.values(), window.times()[0]).0)
+            }),
+            Func::PredictLinear => slide(samples, windows, out, |window| {
+                let origin_ms = windows.grid.time_ms(window.step);
+                (window.len() > 1).then(|| {
+                    let (slope, intercept) = over_time::regression(window.times(), window.values(), origin_ms);
+                    slope * self.args[0][window.step] + intercept
+                })
+            }),
+            Func::DoubleExponentialSmoothing => return self.smooth(samples, out),
+            other => return Err(QueryError::execution(format!("{other:?} is no function over ranges"))),
+        }
+        Ok(())
+    }
+
+    fn quantile(&self, samples: &Columns, out: &mut SeriesPoints, notes: &Annotations) {
+        let mut scratch = Vec::new();
+        slide(samples, &self.windows, out, |window| {
+            let q = self.args[0][window.step];
+            if !(0.0..=1.0).contains(&q) {
+                notes.add(self.spans[1], Note::InvalidQuantile(q));
+            }
+            scratch.clear();
+            scratch.extend_from_slice(window.values());
+            Some(over_time::quantile(q, &mut scratch))
+        });
+    }
+
+    fn smooth(&self, samples: &Columns, out: &mut SeriesPoints) -> Result<(), QueryError> {
+        let mut refused = None;
+        slide(samples, &self.windows, out, |window| {
+            let (smoothing, trend) = (self.args[0][window.step], self.args[1][window.step]);
+            for (name, short, factor) in [("smoothing", "sf", smoothing), ("trend", "tf", trend)] {
+                if factor <= 0.0 || factor >= 1.0 {
+                    refused.get_or_insert_with(|| {
+                        format!("invalid {name} factor. Expected: 0 < {short} < 1, got: {factor:.6}")
+                    });
+                }
+            }
+            (refused.is_none() && window.len() > 1).then(|| over_time::smooth(window.values(), smoothing, trend))
+        });
+        refused.map_or(Ok(()), |text| Err(QueryError::Execution(text)))
+    }
+
+    /// A rate of something that is not named like a counter is worth a word.
+    fn note_gauge(&self, labels: &Labels, notes: &Annotations) {
+        let name = labels.metric_name();
+        let suffixes = ["_total", "_sum", "_count", "_bucket"];
+        if !name.is_empty() && !suffixes.iter().any(|suffix| name.ends_with(suffix)) {
+            notes.add(self.spans[0], Note::PossibleNonCounter(name.to_owned()));
+        }
+    }
+}
+
+fn seconds(t_ms: i64) -> f64 {
+    t_ms as f64 / 1000.0
+}
+
+/// The difference of a window's last two samples; of a counter: per second, a reset counting from zero.
+fn last_two(window: &Window<'_>, rate: bool) -> Option<f64> {
+    let ([.., before, last], [.., before_ms, last_ms]) = (window.values(), window.times()) else { return None };
+    let difference = if rate && last < before { *last } else { last - before };
+    Some(if rate { difference / seconds(last_ms - before_ms) } else { difference })
+}
+
+/// Counts the neighbours inside each window of which `counts` says so, by running counts (which are exact).
+fn count_pairs(samples: &Columns, windows: &Windows, out: &mut SeriesPoints, counts: impl Fn(f64, f64) -> bool) {
+    let mut total = 0u32;
+    let mut running = Vec::with_capacity(samples.values.len());
+    running.push(0);
+    for pair in samples.values.windows(2) {
+        total += u32::from(counts(pair[0], pair[1]));
+        running.push(total);
+    }
+    slide(samples, windows, out, |window| Some(f64::from(running[window.end - 1] - running[window.first])));
+}

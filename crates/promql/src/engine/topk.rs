@@ -1,0 +1,244 @@
+//! The aggregations that choose series: topk, bottomk, limitk, limit_ratio. What is kept at each step is k points a
+//! group; of the input only the labels of what was chosen stay.
+
+use crate::ast::AggregateOp;
+use crate::budget::Held;
+use crate::engine::QueryError;
+use crate::engine::aggregate::{Grouped, Groups};
+use crate::engine::collide::Watch;
+use crate::engine::over_time::nan_first;
+use crate::engine::points::{Identity, SeriesPoints};
+use crate::engine::stream::Sink;
+use longhaul_model::Labels;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// The groups of a choosing aggregation.
+#[derive(Debug)]
+pub struct Choice {
+    op: AggregateOp,
+    /// How many at each step; for `limit_ratio` the ratio.
+    params: Arc<[f64]>,
+    groups: Groups<Vec<Vec<Chosen>>>,
+    /// Labels of every series that was chosen at some step.
+    series: Vec<(Labels, bool, Option<Identity>)>,
+    watch: Watch,
+    held: Held,
+}
+
+/// A point that stands among the chosen.
+#[derive(Clone, Copy, Debug)]
+struct Chosen {
+    value: f64,
+    series: usize,
+}
+
+impl Choice {
+    /// No groups yet; checks the parameter.
+    pub fn new(op: AggregateOp, params: Arc<[f64]>, held: Held) -> Result<Self, QueryError> {
+        if op == AggregateOp::LimitRatio {
+            if params.iter().any(|ratio| ratio.is_nan()) {
+                return Err(QueryError::execution("Ratio value is NaN"));
+            }
+        } else if params.iter().any(|k| k.is_nan()) {
+            return Err(QueryError::execution("Parameter value is NaN"));
+        } else if let Some(k) = params.iter().find(|k| k.abs() >= 9_223_372_036_854_774_784.0) {
+            let side = if *k > 0.0 { "overflows" } else { "underflows" };
+            return Err(QueryError::execution(format!(
+                "Scalar value {} {side} int64",
+                super::annotations::general(*k)
+            )));
+        }
+        Ok(Self { op, params, groups: Groups::default(), series: Vec::new(), watch: Watch::default(), held })
+    }
+
+    /// The chosen series; for an instant query group by group, best first.
+    pub fn finish(self, steps: usize) -> Vec<SeriesPoints> {
+        let mut at: Vec<Option<usize>> = vec![None; self.series.len()];
+        let mut out: Vec<SeriesPoints> = Vec::new();
+        for (_, _, mut heaps) in self.groups {
+            for (step, heap) in heaps.iter_mut().enumerate() {
+                if matches!(self.op, AggregateOp::TopK | AggregateOp::BottomK) {
+                    heap.sort_by(|a, b| worse(self.op, b.value, a.value));
+                }
+                for chosen in heap {
+                    let at = *at[chosen.series].get_or_insert_with(|| {
+                        let (labels, drop_name, identity) = &self.series[chosen.series];
+                        out.push(SeriesPoints {
+                            drop_name: *drop_name,
+                            identity: *identity,
+                            ..SeriesPoints::empty(labels.clone(), steps)
+                        });
+                        out.len() - 1
+                    });
+                    out[at].set(step, chosen.value);
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Sink for Choice {
+    type Item = Grouped;
+
+    fn take(&mut self, Grouped { series, group }: Grouped) -> Result<(), QueryError> {
+        self.watch.admit(&series)?;
+        let (steps, number) = (series.values.len(), self.series.len());
+        if !self.groups.contains(&group) {
+            self.held.grow(group.size_bytes() + steps * size_of::<Vec<Chosen>>())?;
+        }
+        let op = self.op;
+        let sample = if op == AggregateOp::LimitRatio { ratio_sample(&series.labels) } else { 0.0 };
+        let params = Arc::clone(&self.params);
+        let heaps = self.groups.entry(group, false, || vec![Vec::new(); steps]);
+        let mut grown = 0;
+        let mut any = false;
+        for (step, value) in series.points() {
+            let chosen = Chosen { value, series: number };
+            let heap = &mut heaps[step];
+            let before = heap.len();
+            any |= match op {
+                AggregateOp::LimitRatio => {
+                    let takes = in_ratio(sample, params[step]);
+                    heap.extend(takes.then_some(chosen));
+                    takes
+                }
+                AggregateOp::LimitK => {
+                    let takes = heap.len() < at_most(params[step]);
+                    heap.extend(takes.then_some(chosen));
+                    takes
+                }
+                _ => offer(op, heap, at_most(params[step]), chosen),
+            };
+            grown += heap.len() - before;
+        }
+        if any {
+            self.held.grow(grown * size_of::<Chosen>() + series.labels.size_bytes())?;
+            self.series.push((series.labels, series.drop_name, series.identity));
+        }
+        Ok(())
+    }
+}
+
+fn at_most(k: f64) -> usize {
+    k.max(0.0) as usize
+}
+
+/// Offers a point to the `k` best; says whether it was taken. Which one of equals goes is decided by the heap's shape,
+/// so that it is the same heap as Prometheus' (`container/heap`): the worst on top.
+fn offer(op: AggregateOp, heap: &mut Vec<Chosen>, k: usize, new: Chosen) -> bool {
+    if heap.len() < k {
+        heap.push(new);
+        sift_up(op, heap);
+        return true;
+    }
+    let Some(worst) = heap.first_mut() else { return false };
+    let better = match op {
+        AggregateOp::TopK => worst.value < new.value,
+        _ => worst.value > new.value,
+    };
+    if better || (worst.value.is_nan() && !new.value.is_nan()) {
+        *worst = new;
+        sift_down(op, heap);
+        return true;
+    }
+    false
+}
+
+fn sift_up(op: AggregateOp, heap: &mut [Chosen]) {
+    let mut at = heap.len() - 1;
+    while at > 0 {
+        let parent = (at - 1) / 2;
+        if !is_worse(op, heap[at], heap[parent]) {
+            break;
+        }
+        heap.swap(at, parent);
+        at = parent;
+    }
+}
+
+fn sift_down(op: AggregateOp, heap: &mut [Chosen]) {
+    let mut at = 0;
+    loop {
+        let left = 2 * at + 1;
+        if left >= heap.len() {
+            return;
+        }
+        let right = left + 1;
+        let child = if right < heap.len() && is_worse(op, heap[right], heap[left]) { right } else { left };
+        if !is_worse(op, heap[child], heap[at]) {
+            return;
+        }
+        heap.swap(at, child);
+        at = child;
+    }
+}
+
+fn is_worse(op: AggregateOp, a: Chosen, b: Chosen) -> bool {
+    a.value.is_nan() || worse(op, a.value, b.value) == Ordering::Less
+}
+
+/// Orders values from worst to best, NaN the worst for either.
+fn worse(op: AggregateOp, a: f64, b: f64) -> Ordering {
+    if op == AggregateOp::TopK || a.is_nan() || b.is_nan() { nan_first(a, b) } else { nan_first(b, a) }
+}
+
+/// Where a series stands between 0 and 1, by its labels alone.
+fn ratio_sample(labels: &Labels) -> f64 {
+    // FNV-1a with a final mix: the same in every process, unlike the maps' hashes.
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut feed = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    for (name, value) in labels.iter() {
+        name.bytes().for_each(&mut feed);
+        feed(0xff);
+        value.bytes().for_each(&mut feed);
+        feed(0xff);
+    }
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (hash ^ (hash >> 33)) as f64 / u64::MAX as f64
+}
+
+/// Whether a sample is in the ratio; a negative ratio takes what its complement leaves.
+fn in_ratio(sample: f64, ratio: f64) -> bool {
+    let ratio = ratio.clamp(-1.0, 1.0);
+    if ratio >= 0.0 { sample < ratio } else { sample >= 1.0 + ratio }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+
+    fn choose(op: AggregateOp, param: f64, values: &[f64]) -> Vec<f64> {
+        let held = Budget::unlimited().hold(0).unwrap();
+        let mut choice = Choice::new(op, Arc::from([param]), held).unwrap();
+        for (index, value) in values.iter().enumerate() {
+            let mut series = SeriesPoints::empty(Labels::from_pairs([("i", index.to_string().as_str())]), 1);
+            series.set(0, *value);
+            choice.take(Grouped { series, group: Labels::empty() }).unwrap();
+        }
+        choice.finish(1).iter().map(|series| series.values[0]).collect()
+    }
+
+    #[test]
+    fn the_best_come_first_and_nan_last() {
+        let values = [1.0, f64::NAN, 3.0, 2.0, f64::NAN];
+        assert_eq!(choose(AggregateOp::TopK, 2.0, &values), [3.0, 2.0]);
+        assert_eq!(choose(AggregateOp::BottomK, 2.0, &values), [1.0, 2.0]);
+        let all = choose(AggregateOp::BottomK, 4.0, &values);
+        assert!(all[..3] == [1.0, 2.0, 3.0] && all[3].is_nan());
+        assert!(choose(AggregateOp::TopK, 0.0, &values).is_empty());
+        assert_eq!(choose(AggregateOp::LimitK, 1.0, &values), [1.0]);
+    }
+
+    #[test]
+    fn a_ratio_and_its_complement_are_everything() {
+        let values: Vec<f64> = (0..1000).map(f64::from).collect();
+        let (some, rest) =
+            (choose(AggregateOp::LimitRatio, 0.3, &values), choose(AggregateOp::LimitRatio, -0.7, &values));
+        assert_eq!(some.len() + rest.len(), 1000);
+        assert!((200..400).contains(&some.len()), "{}", some.len());
+    }
+}

@@ -1,0 +1,121 @@
+//! The windows of range functions: how two indexes slide over a series' samples, one window a step.
+//!
+//! Windows are left-open: `(end - range, end]`. Both indexes only move forward, so that a series costs its samples plus
+//! its steps, and what a function does inside a window.
+
+use crate::engine::points::{Grid, SeriesPoints};
+use longhaul_chunk::Columns;
+use longhaul_model::{TimeRange, is_stale};
+
+/// Where the windows of a selector or subquery lie, one a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// The steps.
+    pub grid: Grid,
+    /// Length of a window, ms.
+    pub range_ms: i64,
+    /// How far the windows' ends lie before the steps, ms; may be negative.
+    pub offset_ms: i64,
+    /// The time that stands for every step (`@`).
+    pub at_ms: Option<i64>,
+}
+
+impl Windows {
+    /// Where the window of step `step` ends, ms, inclusive.
+    #[inline]
+    pub fn end_ms(&self, step: usize) -> i64 {
+        self.at_ms.unwrap_or_else(|| self.grid.time_ms(step)).saturating_sub(self.offset_ms)
+    }
+
+    /// The samples that lie in any window.
+    pub fn reach(&self) -> TimeRange {
+        let (first, last) = (self.end_ms(0), self.end_ms(self.grid.steps.saturating_sub(1)));
+        TimeRange::inclusive(first.saturating_sub(self.range_ms).saturating_add(1), last)
+    }
+}
+
+/// One window: the samples `first..end` of `all`, at least one.
+#[derive(Clone, Copy, Debug)]
+pub struct Window<'a> {
+    /// The step.
+    pub step: usize,
+    /// Index of the first sample inside.
+    pub first: usize,
+    /// Index of the first sample behind.
+    pub end: usize,
+    /// Where the window ends, ms.
+    pub end_ms: i64,
+    all: &'a Columns,
+}
+
+impl<'a> Window<'a> {
+    /// The values inside.
+    #[inline]
+    pub fn values(&self) -> &'a [f64] {
+        &self.all.values[self.first..self.end]
+    }
+
+    /// The times inside, ms.
+    #[inline]
+    pub fn times(&self) -> &'a [i64] {
+        &self.all.t_ms[self.first..self.end]
+    }
+
+    /// How many samples are inside.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end - self.first
+    }
+}
+
+/// Calls `function` for every window that holds a sample and puts what it yields into `out`.
+#[inline(always)]
+pub fn slide<'a>(
+    samples: &'a Columns,
+    windows: &Windows,
+    out: &mut SeriesPoints,
+    mut function: impl FnMut(Window<'a>) -> Option<f64>,
+) {
+    let times = samples.t_ms.as_slice();
+    let (mut first, mut end) = (0, 0);
+    for step in 0..windows.grid.steps {
+        let end_ms = windows.end_ms(step);
+        let start_ms = end_ms.saturating_sub(windows.range_ms);
+        while end < times.len() && times[end] <= end_ms {
+            end += 1;
+        }
+        while first < end && times[first] <= start_ms {
+            first += 1;
+        }
+        if first < end
+            && let Some(value) = function(Window { step, first, end, end_ms, all: samples })
+        {
+            out.set(step, value);
+        }
+    }
+}
+
+/// Removes stale markers: they end a series for an instant selector, a range does not see them.
+pub fn drop_stale(samples: &mut Columns) {
+    let Some(first) = samples.values.iter().position(|value| is_stale(*value)) else { return };
+    let mut kept = first;
+    for index in first..samples.values.len() {
+        if !is_stale(samples.values[index]) {
+            samples.values[kept] = samples.values[index];
+            samples.t_ms[kept] = samples.t_ms[index];
+            kept += 1;
+        }
+    }
+    samples.values.truncate(kept);
+    samples.t_ms.truncate(kept);
+}
+
+/// The points of a series over a subquery's grid, as samples.
+pub fn samples_of(series: &SeriesPoints, grid: &Grid, out: &mut Columns) {
+    out.t_ms.clear();
+    out.values.clear();
+    for (step, value) in series.points() {
+        out.t_ms.push(grid.time_ms(step));
+        out.values.push(value);
+    }
+}

@@ -1,0 +1,376 @@
+//! From a syntax tree to what will be done: every expression gets the grid of times it is evaluated on, every selector
+//! its window of time; selectors that ask the same are fetched once, expressions that are the same at every step are
+//! evaluated once, arithmetic between constants is done.
+//!
+//! A pure function of the tree and the request: `explain` shows its result, the engine runs it.
+
+use crate::ast::{
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, ExprKind, Span, Subquery, UnaryOp, ValueType,
+    VectorMatching, VectorSelector,
+};
+use crate::engine::QueryError;
+use crate::engine::binary::calculate;
+use crate::engine::points::Grid;
+use crate::engine::window::Windows;
+use crate::functions::{Func, Signature};
+use longhaul_model::{METRIC_NAME, MatchOp, Matcher, TimeRange};
+
+/// What of a request the plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanRequest {
+    /// The times of the query.
+    pub grid: Grid,
+    /// Its last time as asked for, ms (the grid may end before).
+    pub end_ms: i64,
+    /// Whether it is an instant query.
+    pub instant: bool,
+    /// How far an instant selector looks back, ms.
+    pub lookback_ms: i64,
+    /// The step of subqueries that name none, ms.
+    pub subquery_step_ms: i64,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The whole expression.
+    pub root: Node,
+    /// What is asked of the source.
+    pub fetches: Vec<Fetch>,
+    /// The longest grid in it.
+    pub steps_max: usize,
+    /// Whether it is an instant query's.
+    pub instant: bool,
+}
+
+/// One question to the source.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// Which series.
+    pub matchers: Vec<Matcher>,
+    /// The samples that matter.
+    pub range: TimeRange,
+    /// How many selectors of the query it serves.
+    pub uses: usize,
+}
+
+/// An expression with the times that it is evaluated at.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it does.
+    pub kind: NodeKind,
+    /// When.
+    pub grid: Grid,
+    /// What it yields.
+    pub yields: ValueType,
+    /// Where it stands in the text.
+    pub span: Span,
+}
+
+/// The kinds of node.
+#[derive(Clone, Debug)]
+pub enum NodeKind {
+    /// The same number at every step.
+    Number(f64),
+    /// A text.
+    Text(String),
+    /// `time()`
+    Time,
+    /// An instant selector, its windows as long as the lookback.
+    Instant {
+        /// Index of its [`Fetch`].
+        fetch: usize,
+        /// Where it looks.
+        windows: Windows,
+        /// `timestamp(selector)`: the samples' times instead of their values.
+        timestamps: bool,
+    },
+    /// A range on its own: the result of an instant query.
+    Range(RangeInput),
+    /// A function over a range.
+    OverRange {
+        /// The function.
+        function: &'static Signature,
+        /// Its range.
+        input: RangeInput,
+        /// Where the range stands.
+        input_span: Span,
+        /// Its other arguments, in order.
+        args: Vec<Node>,
+    },
+    /// Any other function.
+    Call {
+        /// The function.
+        function: &'static Signature,
+        /// Its arguments.
+        args: Vec<Node>,
+    },
+    /// `-vector`
+    Negate(Box<Node>),
+    /// `lhs op rhs`
+    Binary {
+        /// The operator.
+        op: BinaryOp,
+        /// Left and right side.
+        sides: Box<[Node; 2]>,
+        /// Whether a comparison yields 0 and 1.
+        return_bool: bool,
+        /// How the series of two vectors pair.
+        matching: Option<VectorMatching>,
+    },
+    /// An aggregation.
+    Aggregate {
+        /// The operator.
+        op: AggregateOp,
+        /// What is aggregated.
+        input: Box<Node>,
+        /// The parameter.
+        param: Option<Box<Node>>,
+        /// Labels of `by` or `without`.
+        grouping: Vec<String>,
+        /// Whether they came from `without`.
+        without: bool,
+    },
+    /// Evaluated at one step, the same at all.
+    Once(Box<Node>),
+}
+
+/// Where the samples of a range come from.
+#[derive(Clone, Debug)]
+pub enum RangeInput {
+    /// A selector.
+    Selector {
+        /// Index of its [`Fetch`].
+        fetch: usize,
+        /// Where its windows lie.
+        windows: Windows,
+    },
+    /// A subquery: an expression on a grid of its own.
+    Subquery {
+        /// The expression.
+        inner: Box<Node>,
+        /// Where the windows over its points lie.
+        windows: Windows,
+    },
+}
+
+/// Makes the plan; durations of the tree are resolved.
+pub fn plan(expr: &Expr, request: PlanRequest) -> Result<Plan, QueryError> {
+    let mut planner = Planner { request, fetches: Vec::new(), steps_max: request.grid.steps };
+    let root = planner.node(expr, request.grid)?;
+    Ok(Plan { root, fetches: planner.fetches, steps_max: planner.steps_max, instant: request.instant })
+}
+
+struct Planner {
+    request: PlanRequest,
+    fetches: Vec<Fetch>,
+    steps_max: usize,
+}
+
+impl Planner {
+    fn node(&mut self, expr: &Expr, grid: Grid) -> Result<Node, QueryError> {
+        let yields = expr.value_type();
+        let constant = matches!(expr.kind, ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_));
+        if grid.steps > 1 && !constant && yields != ValueType::Matrix && is_step_invariant(expr) {
+            let inner = self.node(expr, Grid::instant(grid.start_ms))?;
+            let kind = match inner.kind {
+                NodeKind::Number(number) => NodeKind::Number(number),
+                _ => NodeKind::Once(Box::new(inner)),
+            };
+            return Ok(Node { kind, grid, yields, span: expr.span });
+        }
+        let kind = match &expr.kind {
+            ExprKind::Number(number) | ExprKind::Duration(number) => NodeKind::Number(*number),
+            ExprKind::String(text) => NodeKind::Text(text.clone()),
+            ExprKind::Paren(inner) | ExprKind::Unary(UnaryOp::Plus, inner) => return self.node(inner, grid),
+            ExprKind::Unary(UnaryOp::Minus, inner) => match self.node(inner, grid)? {
+                Node { kind: NodeKind::Number(number), .. } => NodeKind::Number(-number),
+                inner => NodeKind::Negate(Box::new(inner)),
+            },
+            ExprKind::Binary(binary) => self.binary(binary, grid)?,
+            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, grid)?,
+            ExprKind::Call(call) => self.call(call, grid)?,
+            ExprKind::Vector(selector) => self.instant_selector(selector, grid, false)?,
+            ExprKind::Matrix(_) | ExprKind::Subquery(_) => NodeKind::Range(self.range(expr, grid)?),
+        };
+        Ok(Node { kind, grid, yields, span: expr.span })
+    }
+
+    fn binary(&mut self, binary: &Binary, grid: Grid) -> Result<NodeKind, QueryError> {
+        if matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
+            return Err(not_supported(&format!("operator {}", binary.op)));
+        }
+        let sides = [self.node(&binary.lhs, grid)?, self.node(&binary.rhs, grid)?];
+        if let [NodeKind::Number(lhs), NodeKind::Number(rhs)] = sides.each_ref().map(|side| &side.kind) {
+            return Ok(NodeKind::Number(calculate(binary.op, *lhs, *rhs)));
+        }
+        Ok(NodeKind::Binary {
+            op: binary.op,
+            sides: Box::new(sides),
+            return_bool: binary.return_bool,
+            matching: binary.matching.clone(),
+        })
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate, grid: Grid) -> Result<NodeKind, QueryError> {
+        let param = aggregate.param.as_ref().map(|param| self.node(param, grid)).transpose()?;
+        Ok(NodeKind::Aggregate {
+            op: aggregate.op,
+            input: Box::new(self.node(&aggregate.expr, grid)?),
+            param: param.map(Box::new),
+            grouping: aggregate.grouping.clone(),
+            without: aggregate.without,
+        })
+    }
+
+    fn call(&mut self, call: &Call, grid: Grid) -> Result<NodeKind, QueryError> {
+        let seconds = |ms: i64| NodeKind::Number(ms as f64 / 1000.0);
+        let (start_ms, end_ms) = (self.request.grid.start_ms, self.request.end_ms);
+        match call.function.func {
+            Func::Time => return Ok(NodeKind::Time),
+            Func::Pi => return Ok(NodeKind::Number(std::f64::consts::PI)),
+            Func::Start => return Ok(seconds(start_ms)),
+            Func::End => return Ok(seconds(end_ms)),
+            Func::Range => return Ok(seconds(end_ms - start_ms)),
+            Func::Step => return Ok(seconds(if self.request.instant { 0 } else { self.request.grid.step_ms })),
+            Func::Timestamp => {
+                if let Some(selector) = call.args.first().and_then(plain_selector) {
+                    return self.instant_selector(selector, grid, true);
+                }
+            }
+            _ => {}
+        }
+        let (mut input, mut args) = (None, Vec::with_capacity(call.args.len()));
+        for arg in &call.args {
+            if arg.value_type() == ValueType::Matrix {
+                input = Some((self.range(arg, grid)?, arg.span));
+            } else {
+                args.push(self.node(arg, grid)?);
+            }
+        }
+        let function = call.function;
+        Ok(match input {
+            Some((input, input_span)) => NodeKind::OverRange { function, input, input_span, args },
+            None => NodeKind::Call { function, args },
+        })
+    }
+
+    fn instant_selector(
+        &mut self,
+        selector: &VectorSelector,
+        grid: Grid,
+        timestamps: bool,
+    ) -> Result<NodeKind, QueryError> {
+        let windows = self.windows(grid, self.request.lookback_ms, selector.offset_ms, selector.at);
+        let fetch = self.fetch(selector, windows)?;
+        Ok(NodeKind::Instant { fetch, windows, timestamps })
+    }
+
+    fn range(&mut self, expr: &Expr, grid: Grid) -> Result<RangeInput, QueryError> {
+        match &expr.kind {
+            ExprKind::Paren(inner) => self.range(inner, grid),
+            ExprKind::Matrix(matrix) => {
+                let selector = &matrix.selector;
+                let windows = self.windows(grid, matrix.range_ms, selector.offset_ms, selector.at);
+                Ok(RangeInput::Selector { fetch: self.fetch(selector, windows)?, windows })
+            }
+            ExprKind::Subquery(subquery) => self.subquery(subquery, grid),
+            _ => Err(QueryError::BadData("expected a range vector".to_owned())),
+        }
+    }
+
+    /// The inner grid lies on multiples of its step, whatever the query's times are.
+    fn subquery(&mut self, subquery: &Subquery, grid: Grid) -> Result<RangeInput, QueryError> {
+        let windows = self.windows(grid, subquery.range_ms, subquery.offset_ms, subquery.at);
+        let step_ms = subquery.step_ms.unwrap_or(self.request.subquery_step_ms).max(1);
+        let before_ms = windows.end_ms(0).saturating_sub(subquery.range_ms);
+        let first_ms = before_ms.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
+        let last_ms = windows.end_ms(grid.steps.saturating_sub(1));
+        let inner_grid = Grid::new(first_ms, last_ms, step_ms);
+        self.steps_max = self.steps_max.max(inner_grid.steps);
+        let inner = self.node(&subquery.expr, inner_grid)?;
+        Ok(RangeInput::Subquery { inner: Box::new(inner), windows })
+    }
+
+    fn windows(&self, grid: Grid, range_ms: i64, offset_ms: i64, at: Option<At>) -> Windows {
+        let at_ms = at.map(|at| match at {
+            At::Time(t_ms) => t_ms,
+            At::Start => self.request.grid.start_ms,
+            At::End => self.request.end_ms,
+        });
+        Windows { grid, range_ms, offset_ms, at_ms }
+    }
+
+    /// The fetch that serves a selector: one that asks the same of a time that touches, or a new one.
+    fn fetch(&mut self, selector: &VectorSelector, windows: Windows) -> Result<usize, QueryError> {
+        if selector.extended.is_some() {
+            return Err(not_supported("anchored and smoothed selectors"));
+        }
+        let range = windows.reach();
+        let found =
+            self.fetches.iter().position(|fetch| fetch.matchers == selector.matchers && fetch.range.overlaps(&range));
+        Ok(match found {
+            Some(index) => {
+                let fetch = &mut self.fetches[index];
+                fetch.range = fetch.range.hull(&range);
+                fetch.uses += 1;
+                index
+            }
+            None => {
+                self.fetches.push(Fetch { matchers: selector.matchers.clone(), range, uses: 1 });
+                self.fetches.len() - 1
+            }
+        })
+    }
+}
+
+impl Fetch {
+    /// Whether every series of it has the same metric name.
+    pub fn has_one_name(&self) -> bool {
+        self.matchers.iter().any(|matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal)
+    }
+}
+
+pub(crate) fn not_supported(what: &str) -> QueryError {
+    QueryError::execution(format!("{what} not supported yet"))
+}
+
+fn plain_selector(expr: &Expr) -> Option<&VectorSelector> {
+    match &expr.kind {
+        ExprKind::Paren(inner) => plain_selector(inner),
+        ExprKind::Vector(selector) => Some(selector),
+        _ => None,
+    }
+}
+
+/// Whether the expression has the same value at every step: all its selectors are pinned by `@`, and no function of it
+/// looks at the time of the step.
+fn is_step_invariant(expr: &Expr) -> bool {
+    let own = match &expr.kind {
+        ExprKind::Vector(selector) => return selector.at.is_some(),
+        ExprKind::Matrix(matrix) => return matrix.selector.at.is_some(),
+        ExprKind::Subquery(subquery) => return subquery.at.is_some(),
+        ExprKind::Call(call) => !looks_at_time(call.function.func),
+        _ => true,
+    };
+    let mut all = own;
+    expr.for_each_child(|child| all = all && is_step_invariant(child));
+    all
+}
+
+fn looks_at_time(func: Func) -> bool {
+    matches!(
+        func,
+        Func::Time
+            | Func::Timestamp
+            | Func::PredictLinear
+            | Func::DayOfMonth
+            | Func::DayOfWeek
+            | Func::DayOfYear
+            | Func::DaysInMonth
+            | Func::Hour
+            | Func::Minute
+            | Func::Month
+            | Func::Year
+    )
+}

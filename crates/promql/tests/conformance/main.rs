@@ -1,0 +1,15 @@
+//! The engine against Prometheus: recorded answers (`golden`) and Prometheus' own test scripts (`script`).
+
+mod golden;
+
+use std::path::PathBuf;
+
+/// The folder of facts and test data beside the checkout; None (with a word) where there is none, but never in CI.
+fn conformance(path: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance"));
+    if !folder.exists() && std::env::var_os("CI").is_none() {
+        println!("skipped: there is no {}", folder.display());
+        return None;
+    }
+    Some(folder.join(path))
+}
