@@ -214,7 +214,11 @@ impl Samples {
         let Some(open) = self.open.take() else { return 0 };
         let sealed = Sealed::new(open.bytes().into(), open.min_ms(), open.max_ms());
         let bytes = sealed.heap_bytes();
-        self.rest.get_or_insert_default().in_order.push(sealed);
+        let in_order = &mut self.rest.get_or_insert_default().in_order;
+        if in_order.len() == in_order.capacity() {
+            in_order.reserve_exact(1 + in_order.len() / 4); // not the four that a vector begins with: often it is one
+        }
+        in_order.push(sealed);
         bytes
     }
 }
