@@ -214,6 +214,12 @@ impl std::fmt::Display for TestStore {
     }
 }
 
+/// The store that `LONGHAUL_TEST_STORE` names (s3://bucket/prefix, ...; the prefix should be fresh), to try a real one.
+pub(crate) fn chosen_store() -> Option<Store> {
+    let url = std::env::var("LONGHAUL_TEST_STORE").ok()?;
+    Some(crate::open_store(&url.parse().unwrap(), &crate::StoreOptions::default()).unwrap())
+}
+
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 pub(crate) fn log(n: u128) -> LogId {

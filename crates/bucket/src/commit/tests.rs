@@ -101,6 +101,18 @@ async fn races_on_a_disk() {
     race(Store::new(Arc::new(local), "").unwrap()).await;
 }
 
+/// The same on a store of the tester's choice, after the probe.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn races_on_a_store_of_your_choice() {
+    let Some(store) = chosen_store() else {
+        println!("skipped: LONGHAUL_TEST_STORE names no store");
+        return;
+    };
+    crate::probe(&store, 1).await.unwrap();
+    race(store.clone()).await;
+    println!("{store}: {:?}", store.metrics());
+}
+
 /// The same while the store fails in every way it can, seeded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn races_on_a_store_that_fails() {

@@ -34,7 +34,7 @@ async fn read(tenant: &TenantStore, file: BlockFile, ranges: &[Range<u64>]) -> R
 async fn ranges_are_exact_and_close_ones_go_together() {
     let (_dir, disk) = local();
     let test = TestStore::new();
-    for store in [test.store(), Store::memory(), disk] {
+    for store in [test.store(), Store::memory(), disk].into_iter().chain(chosen_store()) {
         let tenant = with_block(store).await;
         let ranges = vec![2 << 20..(2 << 20) + 9, 5..10, 10..10, 100..300, SIZE - 1..SIZE, 0..0, 7..200];
         let found = read(&tenant, BlockFile::Chunks(1), &ranges).await.unwrap();
@@ -62,7 +62,7 @@ async fn requests_and_bytes_are_counted() {
 #[tokio::test]
 async fn what_is_missing_is_an_error() {
     let (_dir, disk) = local();
-    for store in [TestStore::new().store(), disk] {
+    for store in [TestStore::new().store(), disk].into_iter().chain(chosen_store()) {
         let tenant = with_block(store).await;
         let missing = read(&tenant, BlockFile::Index, std::slice::from_ref(&(0..5))).await.unwrap_err();
         assert!(matches!(missing, ReadError::Missing(BlockFile::Index)), "{missing}");
@@ -96,4 +96,55 @@ async fn a_size_is_asked_for_once() {
     assert_eq!(test.take_calls().into_iter().filter(|(call, _)| *call == Call::Head).count(), 1);
     let missing = tokio::task::spawn_blocking(move || files.size(BlockFile::Lookup)).await.unwrap();
     assert!(matches!(missing, Err(ReadError::Missing(BlockFile::Lookup))));
+}
+
+/// A whole block, written on a disk, uploaded, opened from the bucket: the same series, and the verifier is content.
+#[tokio::test]
+async fn a_block_reads_the_same_from_the_bucket() {
+    use longhaul_block::{Block, BlockMeta, LocalFiles, verify, write};
+    use longhaul_chunk::{SeriesChunks, XorAppender};
+    use longhaul_model::{Labels, Matcher, TimeRange};
+
+    let dir = tempfile::tempdir().unwrap();
+    let fs: Arc<dyn longhaul_disk::Fs> = Arc::new(longhaul_disk::RealFs);
+    let series = (100..400).map(|n| {
+        let mut chunk = XorAppender::new();
+        (0..50).for_each(|t| chunk.append(t * 1000, (n * t) as f64));
+        let labels = Labels::from_pairs([("__name__", "m"), ("n", &n.to_string())]);
+        Ok(SeriesChunks { labels, chunks: vec![chunk.seal()] })
+    });
+    let path = dir.path().join("block");
+    let meta = write(fs.clone(), &path, BlockMeta::new(id(9), hours(0, 2)), series).unwrap();
+    let test = TestStore::new();
+    let tenant =
+        TenantStore::new(test.store().with_call_budget(std::time::Duration::from_secs(20)), TenantId::anonymous());
+    let uploaded = tenant.upload_block(&fs, &path, &meta).await.unwrap();
+    assert!(uploaded.sizes.iter().any(|(path, _)| path == "lookup"));
+    assert_eq!(tenant.block_meta(meta.ulid).await.unwrap(), meta);
+    test.take_calls();
+
+    let remote = tenant.block_files(meta.ulid, Handle::current());
+    let local: Arc<dyn BlockFiles> = Arc::new(LocalFiles::new(fs, &path));
+    let work = move || {
+        let select = |files: &Arc<dyn BlockFiles>| {
+            let matchers = [Matcher::equal("n", "123")];
+            let block = Block::open(files.clone(), meta.clone()).unwrap();
+            let found: Vec<SeriesChunks> =
+                block.select(&matchers, TimeRange::ALL).unwrap().into_series().map(Result::unwrap).collect();
+            format!("{found:?}")
+        };
+        let found = select(&remote);
+        let gets = test.take_calls().into_iter().filter(|(call, _)| *call == Call::Get).count();
+        assert_eq!(found, select(&local));
+        assert!(gets <= 6, "one series of a cold block took {gets} GETs");
+        verify(remote.as_ref(), &meta).unwrap().sound().unwrap();
+        // Any other answer than the bytes of the block is an error.
+        for act in [Act::FailBefore, Act::Mangle, Act::Deny] {
+            test.set(move |call, key| if call == Call::Get && key.contains("chunks") { act } else { Act::Honestly });
+            let block = Block::open(remote.clone(), meta.clone()).unwrap();
+            let found = block.select(&[Matcher::equal("__name__", "m")], TimeRange::ALL);
+            assert!(found.is_err() || found.unwrap().into_series().any(|series| series.is_err()), "{act:?}");
+        }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap();
 }

@@ -41,6 +41,7 @@ async fn a_local_store_is_created_and_kept() {
     let url = StoreUrl::File(dir.path().join("new/bucket"));
     for expected in [false, true] {
         let store = open_store(&url, &StoreOptions::default()).unwrap();
+        assert!(format!("{store:?}").contains("fsync: true"), "rule 5");
         let key = store.key("a*b/c");
         assert_eq!(store.exists(&key).await.unwrap(), expected);
         store.put(&key, bytes::Bytes::from_static(b"x")).await.unwrap();
