@@ -207,7 +207,7 @@ mod tests {
         table.push(&Labels::from_pairs([("job", "b"), ("z", "é")]));
         table.push(&Labels::from_pairs([("job", "b"), ("z", "zz")]));
         table.push(&Labels::from_pairs([("job", "c"), ("y", "b")]));
-        assert_eq!(std::mem::size_of::<Ordinals>(), 32);
+        assert_eq!(size_of::<Ordinals>(), 32);
         let sorted = table.sort();
         assert_eq!(sorted.symbols.iter().map(|s| &**s).collect::<Vec<_>>(), ["b", "c", "job", "y", "z", "zz", "é"]);
         let pairs: Vec<_> = sorted

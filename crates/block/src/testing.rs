@@ -58,9 +58,9 @@ pub struct MemoryFiles {
 impl MemoryFiles {
     /// The files of a block directory.
     pub fn load(dir: &Path) -> Self {
+        let read = |file: BlockFile| Some((file, std::fs::read(dir.join(file.path())).ok()?.into()));
         let known = [BlockFile::Meta, BlockFile::Index, BlockFile::Lookup, BlockFile::Tombstones];
-        let files = known.into_iter().chain((0..100).map(BlockFile::Chunks));
-        let files = files.filter_map(|file| Some((file, std::fs::read(dir.join(file.path())).ok()?.into())));
+        let files = known.into_iter().filter_map(read).chain((0..).map(BlockFile::Chunks).map_while(read));
         Self { files: files.collect(), ..Self::default() }
     }
 }

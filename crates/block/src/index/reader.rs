@@ -170,6 +170,23 @@ impl<'a> IndexReader<'a> {
         }
     }
 
+    /// Whatever a CRC follows.
+    #[cfg(test)]
+    pub fn sealed(&self) -> Vec<std::ops::Range<usize>> {
+        let section = |offset: u64| offset as usize + 4..offset as usize + 4 + self.section(offset).unwrap().len();
+        let mut sealed = vec![section(self.toc.symbols), section(self.toc.postings_table)];
+        sealed.extend(self.postings_table().unwrap().iter().map(|entry| section(entry.offset)));
+        let bytes = read_range(self.files, FILE, 0..self.size_bytes).unwrap();
+        for reference in self.all_series().unwrap() {
+            let at = reference as usize * SERIES_ALIGNMENT as usize;
+            let mut cursor = Cursor::new(&bytes[at..], FILE, 0);
+            let length = cursor.uvarint().unwrap() as usize;
+            sealed.push(at + cursor.at()..at + cursor.at() + length);
+        }
+        sealed.push((self.size_bytes - TOC_BYTES) as usize..self.size_bytes as usize - 4);
+        sealed
+    }
+
     /// Reads the series with the given references, best in their order.
     pub fn series<'r>(
         &'r self,

@@ -61,7 +61,7 @@ fn place(filter_bytes: usize, name: &str, value: &str) -> (usize, u32) {
     hasher.update(value.as_bytes());
     let hash = hasher.digest();
     let blocks = (filter_bytes / BLOCK_BYTES) as u64;
-    (((hash >> 32) * blocks >> 32) as usize * BLOCK_BYTES, hash as u32)
+    ((((hash >> 32) * blocks) >> 32) as usize * BLOCK_BYTES, hash as u32)
 }
 
 #[cfg(test)]

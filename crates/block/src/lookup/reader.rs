@@ -147,6 +147,13 @@ impl Lookup {
         Ok(Self { files, series, names, series_pages, postings_pages, filter })
     }
 
+    /// Where the pages of both kinds lie.
+    #[cfg(test)]
+    pub fn pages(&self) -> Vec<Range<u64>> {
+        let postings = self.postings_pages.iter().map(|page| page.offset..page.offset + u64::from(page.length));
+        self.series_pages.iter().map(range).chain(postings).collect()
+    }
+
     /// How many series there are; their ordinals are `0..series()`.
     pub fn series(&self) -> u32 {
         self.series

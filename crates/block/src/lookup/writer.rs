@@ -201,7 +201,7 @@ impl PostingsPages {
 }
 
 /// Postings as they are stored, and whether as a bitmap.
-fn encode(ordinals: &Ordinals) -> (Vec<u8>, bool) {
+pub(super) fn encode(ordinals: &Ordinals) -> (Vec<u8>, bool) {
     let mut differences = Vec::new();
     ordinals.append_to(&mut differences);
     if differences.len() <= DIFFERENCES_BYTES_MAX {

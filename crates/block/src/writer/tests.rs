@@ -125,7 +125,7 @@ fn a_finished_block_survives_every_crash() {
     let fs = SimFs::new();
     let all = fleet(2, 10, 2);
     let dir = Path::new("/parts/tenant/block.tmp");
-    let meta = super::write(Arc::new(fs.clone()), dir, seed(), all.iter().cloned().map(Ok)).unwrap();
+    let meta = write(Arc::new(fs.clone()), dir, seed(), all.iter().cloned().map(Ok)).unwrap();
     for disk in fs.crash_states(fs.trace_len(), 1) {
         let files = LocalFiles::new(Arc::new(disk), dir);
         verify(&files, &meta).unwrap().sound().unwrap();
@@ -140,7 +140,7 @@ fn no_failing_operation_goes_unnoticed() {
             let fs = SimFs::new();
             fs.fail(point, skip, EIO);
             let all = fleet(1, 3, 1).into_iter().map(Ok);
-            let written = super::write(Arc::new(fs.clone()), Path::new("/a/b/block"), seed(), all);
+            let written = write(Arc::new(fs.clone()), Path::new("/a/b/block"), seed(), all);
             match written {
                 Err(error) => assert!(matches!(error, BlockError::Write { .. }), "{error}"),
                 Ok(_) => {
