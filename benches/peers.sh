@@ -147,12 +147,13 @@ machine, versions, servers, rounds = sys.argv[2], sys.argv[3], sys.argv[4].split
 
 def table(head, rows, first):
     """Rows of (name, {server: value}, digits): a column a server, and how many times the first server's value the others' are."""
-    print(f"| {head} | " + " | ".join(servers) + " | " + " | ".join(f"{s} / {first}" for s in servers[1:]) + " |")
+    row = lambda cells: print("| " + " | ".join(cells) + " |")
+    row([head, *servers, *(f"{s} / {first}" for s in servers[1:])])
     print("|---|" + "---:|" * (2 * len(servers) - 1))
     for name, values, digits in rows:
         cell = lambda s: "" if values.get(s) is None else f"{values[s]:,.{digits}f}"
         ratio = lambda s: f"{values[s] / values[first]:.2f}" if values.get(s) and values.get(first) else ""
-        print(f"| {name} | " + " | ".join(map(cell, servers)) + " | " + " | ".join(map(ratio, servers[1:])) + " |")
+        row([name, *map(cell, servers), *map(ratio, servers[1:])])
     print()
 
 def of(load, value):
