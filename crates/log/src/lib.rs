@@ -218,3 +218,6 @@ impl LogError {
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 }
+
+#[cfg(test)]
+mod tests;

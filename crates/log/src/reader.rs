@@ -181,7 +181,9 @@ impl FrameReader {
         if position < self.window_start || position + length > window_end {
             let start = position - position % PAGE_BYTES;
             let size = WINDOW_BYTES.min(self.segment.size_bytes.saturating_sub(start));
-            self.window.resize(size as usize, 0);
+            if self.window.len() as u64 != size {
+                self.window = vec![0; size as usize];
+            }
             self.window_start = start;
             let read = self.segment.file.read_exact_at(&mut self.window, start);
             if let Err(error) = read {

@@ -258,3 +258,6 @@ fn read_values(input: &mut Input<'_>, length: usize) -> Option<Vec<f64>> {
     }
     Some(values)
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,9 +71,12 @@ impl Keep {
     /// Copies what is kept of `range` from `content` to `kept`, which is lengthened with zeros as needed.
     fn bytes(&mut self, content: &[u8], range: Range<usize>, kept: &mut Vec<u8>) {
         let mut keep = |range: Range<usize>| {
+            if kept.len() < range.start {
+                kept.resize(range.start, 0);
+            }
             if !range.is_empty() {
-                kept.resize(kept.len().max(range.end), 0);
-                kept[range.clone()].copy_from_slice(&content[range]);
+                kept.truncate(range.start); // ranges come in order: nothing stands behind
+                kept.extend_from_slice(&content[range]);
             }
         };
         let Self::Drawn(random) = self else {
