@@ -46,6 +46,11 @@ fn main() {
     }
     report("apply", began_ns, series_count * samples);
     drop(all);
+    let sections: Vec<Vec<u8>> = (0..series_count.min(50_000)).map(|i| with_pairs(i, section)).collect();
+    let began_ns = cpu_ns();
+    let found = sections.iter().filter(|it| head.find(head.key(it)).is_some()).count();
+    report("key and find", began_ns, found);
+    drop(sections);
     let stats = head.stats();
     println!(
         "the head accounts for {} + {} bytes a series (series, chunks), {:.2} bytes of chunks a sample",
@@ -90,8 +95,21 @@ fn main() {
     println!("the head accounts for {:?}", head.stats());
 }
 
-/// Fifteen labels as Kubernetes gives them: a pod has all metrics, every metric has a few children.
 fn create(head: &Head, i: usize) -> Arc<Series> {
+    with_pairs(i, |pairs| {
+        let key = head.key(&section(pairs));
+        head.find(key).map_or_else(|| head.create(key, pairs), Ok).expect("no limit is set")
+    })
+}
+
+fn section(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let mut section = Vec::new();
+    pairs.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
+    section
+}
+
+/// Fourteen labels as Kubernetes gives them: every pod has all metrics.
+fn with_pairs<R>(i: usize, then: impl FnOnce(&[(&str, &str)]) -> R) -> R {
     let (metric, target) = (i % METRICS, i / METRICS);
     let name = format!("metric_{metric}_of_some_subsystem_total");
     let instance = format!("10.{}.{}.{}:9100", target / 65_536, target / 256 % 256, target % 256);
@@ -99,7 +117,7 @@ fn create(head: &Head, i: usize) -> Arc<Series> {
     let uid = format!("{:08x}-77aa-4c51-b4f6-{:012x}", target.wrapping_mul(40_503), target);
     let (namespace, node) = (format!("namespace-{}", target / 30), format!("node-{}.internal", target / 20));
     let (le, code) = (format!("{}", metric % 12), ["200", "404", "500"][metric % 3]);
-    let pairs = [
+    then(&[
         ("__name__", name.as_str()),
         ("cluster", "production-europe-1"),
         ("code", code),
@@ -114,11 +132,7 @@ fn create(head: &Head, i: usize) -> Arc<Series> {
         ("region", "europe-west"),
         ("service", "workload"),
         ("uid", uid.as_str()),
-    ];
-    let mut section = Vec::new();
-    pairs.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
-    let key = head.key(&section);
-    head.find(key).map_or_else(|| head.create(key, &pairs), Ok).expect("no limit is set")
+    ])
 }
 
 /// A third each: counters, gauges with two decimals, constants.
