@@ -53,10 +53,8 @@ enum Accepts<'a> {
     Listed(Vec<&'a str>),
     /// All but these.
     AllBut(Vec<&'a str>),
-    /// Those that its expression matches.
-    Matching,
-    /// Those that its expression does not match.
-    NotMatching,
+    /// Those that pass its expression.
+    Tested,
 }
 
 fn accepts(matcher: &Matcher) -> Accepts<'_> {
@@ -71,8 +69,7 @@ fn accepts(matcher: &Matcher) -> Accepts<'_> {
                     _ => Accepts::AllBut(Vec::new()),
                 };
             }
-            None if matcher.is_positive() => return Accepts::Matching,
-            None => return Accepts::NotMatching,
+            None => return Accepts::Tested,
         },
     };
     let listed = listed.into_iter().filter(|value| !value.is_empty()).collect();
@@ -93,7 +90,7 @@ fn plan_label<'a>(matchers: &[&'a Matcher], steps: &mut Vec<Step<'a>>) -> Option
                 }
             }
             Accepts::AllBut(values) => refused.extend(values),
-            Accepts::Matching | Accepts::NotMatching => tested.push(matcher),
+            Accepts::Tested => tested.push(matcher),
         }
     }
     let mut push = |effect, source| steps.push(Step { name, effect, source });
