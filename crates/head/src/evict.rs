@@ -8,6 +8,7 @@
 
 use crate::{Head, Series, index};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Series that go while the index is locked once: some 0.2 ms.
 const BATCH: usize = 128;
@@ -39,6 +40,7 @@ impl Head {
             let mut index = self.index.write();
             index.symbols.shrink();
             self.table.shrink();
+            self.series.store(index.series.len(), Relaxed);
         }
         evicted
     }

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 pub struct HeadSettings {
     /// Length of the aligned ranges that no chunk crosses, ms: that of the smallest block.
     pub block_range_ms: i64,
-    /// A chunk with that many samples is sealed.
+    /// A chunk with that many samples is sealed: what an instant query decodes at most to get at one of them.
     pub chunk_samples_max: u16,
-    /// A chunk with that many bytes is sealed.
+    /// A chunk with that many bytes is sealed; met only by values that hardly compress (8 bytes a sample and more).
     pub chunk_bytes_max: usize,
     /// Most series that may be in memory at once; changed later by [`Head::set_series_max`].
     pub series_max: usize,
@@ -119,8 +119,9 @@ pub struct Head {
     pub(crate) ranges: Mutex<Ranges>,
     pub(crate) pins: Pins,
     pub(crate) order: Order,
+    /// About how many series there are, without the index's lock.
+    pub(crate) series: AtomicUsize,
     series_max: AtomicUsize,
-    series: AtomicUsize,
     numbers: Arc<Numbers>,
     seed: HashSeed,
 }
