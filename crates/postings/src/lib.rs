@@ -48,6 +48,8 @@ pub enum Lookup<'a> {
     Values(&'a str, &'a [&'a str]),
     /// All values of a label that begin with a prefix.
     Prefix(&'a str, &'a str),
+    /// Whether series have a label at all.
+    Name(&'a str),
 }
 
 /// The series that satisfy all of `matchers`; a label that a series does not have counts as empty.

@@ -136,7 +136,7 @@ impl<'a> Source<'a> {
         match self {
             Self::Values(values) => Lookup::Values(name, values),
             Self::Tested { prefix, .. } => Lookup::Prefix(name, prefix),
-            Self::Name => Lookup::Prefix(name, ""),
+            Self::Name => Lookup::Name(name),
         }
     }
 

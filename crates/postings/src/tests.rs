@@ -56,6 +56,11 @@ impl LabelIndex for MapIndex {
         self.ask(format!("{:?}", Lookup::Prefix(name, prefix)));
         Ok(self.find(|labels| labels.get(name).is_some_and(|value| value.starts_with(prefix) && keep(value))))
     }
+
+    fn with_name(&self, name: &str) -> Result<RoaringBitmap, Infallible> {
+        self.ask(format!("{:?}", Lookup::Name(name)));
+        Ok(self.find(|labels| labels.contains_key(name)))
+    }
 }
 
 fn matcher(name: &str, op: MatchOp, value: &str) -> Matcher {
@@ -115,8 +120,8 @@ fn looks_up_as_little_as_it_can() {
     assert_eq!(asked(&[]), "All");
     // Labels that may be missing are subtracted.
     assert_eq!(asked(&[("x", NotEqual, "a"), ("x", NotRegex, "b|c")]), r#"All Values("x", ["a", "b", "c"])"#);
-    assert_eq!(asked(&[("x", Equal, ""), ("y", Equal, "1")]), r#"Values("y", ["1"]) Prefix("x", "")"#);
-    assert_eq!(asked(&[("x", NotRegex, "ab.*"), ("y", NotEqual, "")]), r#"Prefix("y", "") Prefix("x", "ab")"#);
+    assert_eq!(asked(&[("x", Equal, ""), ("y", Equal, "1")]), r#"Values("y", ["1"]) Name("x")"#);
+    assert_eq!(asked(&[("x", NotRegex, "ab.*"), ("y", NotEqual, "")]), r#"Name("y") Prefix("x", "ab")"#);
     // Nothing more once nothing is left, nothing at all where nothing can be.
     assert_eq!(asked(&[("y", Equal, "3"), ("x", Regex, "a.*")]), r#"Values("y", ["3"])"#);
     assert_eq!(asked(&[("y", Equal, "1"), ("y", Equal, "2")]), "");
