@@ -50,7 +50,7 @@ fn check_flip(fs: &SimFs, path: &Path, at: usize, bits: u8, lost: Option<Offset>
     );
     assert_eq!(opened.end(), *all.last_key_value().unwrap().0, "{place}: offsets never come twice");
     assert_eq!(opened.log_id(), LOG_ID);
-    if at % 5 == 0 {
+    if at.is_multiple_of(5) {
         assert!(replayed(&open_log(&fs, settings())) == expected, "{place}: recovery changes its mind");
     }
 }

@@ -114,7 +114,8 @@ impl Batch for TestBatch {
 }
 
 /// A record in a form that can be compared: (tenant, entries with labels and the bits of their samples).
-pub(crate) type Plain = (String, Vec<(u32, Labels, Vec<(i64, u64)>)>);
+pub(crate) type Plain = (String, Vec<PlainEntry>);
+type PlainEntry = (u32, Labels, Vec<(i64, u64)>);
 
 fn bits(samples: &[Sample]) -> Vec<(i64, u64)> {
     samples.iter().map(|sample| (sample.t_ms, sample.value.to_bits())).collect()
@@ -146,7 +147,7 @@ pub(crate) fn replayed(opened: &Opened) -> BTreeMap<Offset, Plain> {
     all
 }
 
-pub(crate) fn plain_refusals(batch: Offset, samples: &[(u32, u32)]) -> Vec<(u32, Labels, Vec<(i64, u64)>)> {
+pub(crate) fn plain_refusals(batch: Offset, samples: &[(u32, u32)]) -> Vec<PlainEntry> {
     let refused = samples.iter().map(|(entry, sample)| (i64::from(*entry), u64::from(*sample))).collect();
     vec![(batch as u32, Labels::empty(), refused)]
 }
