@@ -14,6 +14,7 @@ use crate::engine::points::Grid;
 use crate::engine::window::Windows;
 use crate::functions::{Func, Signature};
 use longhaul_model::{METRIC_NAME, MatchOp, Matcher, TimeRange};
+use std::sync::Arc;
 
 /// What of a request the plan depends on.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,7 @@ pub struct PlanRequest {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The whole expression.
-    pub root: Node,
+    pub root: Arc<Node>,
     /// What is asked of the source.
     pub fetches: Vec<Fetch>,
     /// The longest grid in it.
@@ -96,23 +97,23 @@ pub enum NodeKind {
         /// Where the range stands.
         input_span: Span,
         /// Its other arguments, in order.
-        args: Vec<Node>,
+        args: Vec<Arc<Node>>,
     },
     /// Any other function.
     Call {
         /// The function.
         function: &'static Signature,
         /// Its arguments.
-        args: Vec<Node>,
+        args: Vec<Arc<Node>>,
     },
     /// `-vector`
-    Negate(Box<Node>),
+    Negate(Arc<Node>),
     /// `lhs op rhs`
     Binary {
         /// The operator.
         op: BinaryOp,
         /// Left and right side.
-        sides: Box<[Node; 2]>,
+        sides: [Arc<Node>; 2],
         /// Whether a comparison yields 0 and 1.
         return_bool: bool,
         /// How the series of two vectors pair.
@@ -123,16 +124,16 @@ pub enum NodeKind {
         /// The operator.
         op: AggregateOp,
         /// What is aggregated.
-        input: Box<Node>,
+        input: Arc<Node>,
         /// The parameter.
-        param: Option<Box<Node>>,
+        param: Option<Arc<Node>>,
         /// Labels of `by` or `without`.
         grouping: Vec<String>,
         /// Whether they came from `without`.
         without: bool,
     },
     /// Evaluated at one step, the same at all.
-    Once(Box<Node>),
+    Once(Arc<Node>),
 }
 
 /// Where the samples of a range come from.
@@ -148,7 +149,7 @@ pub enum RangeInput {
     /// A subquery: an expression on a grid of its own.
     Subquery {
         /// The expression.
-        inner: Box<Node>,
+        inner: Arc<Node>,
         /// Where the windows over its points lie.
         windows: Windows,
     },
@@ -157,7 +158,7 @@ pub enum RangeInput {
 /// Makes the plan; durations of the tree are resolved.
 pub fn plan(expr: &Expr, request: PlanRequest) -> Result<Plan, QueryError> {
     let mut planner = Planner { request, fetches: Vec::new(), steps_max: request.grid.steps };
-    let root = planner.node(expr, request.grid)?;
+    let root = Arc::new(planner.node(expr, request.grid)?);
     Ok(Plan { root, fetches: planner.fetches, steps_max: planner.steps_max, instant: request.instant })
 }
 
@@ -170,12 +171,12 @@ struct Planner {
 impl Planner {
     fn node(&mut self, expr: &Expr, grid: Grid) -> Result<Node, QueryError> {
         let yields = expr.value_type();
-        let constant = matches!(expr.kind, ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_));
+        let constant = matches!(expr.kind, ExprKind::Number(_) | ExprKind::Duration(_)) || yields == ValueType::String;
         if grid.steps > 1 && !constant && yields != ValueType::Matrix && is_step_invariant(expr) {
             let inner = self.node(expr, Grid::instant(grid.start_ms))?;
             let kind = match inner.kind {
                 NodeKind::Number(number) => NodeKind::Number(number),
-                _ => NodeKind::Once(Box::new(inner)),
+                _ => NodeKind::Once(Arc::new(inner)),
             };
             return Ok(Node { kind, grid, yields, span: expr.span });
         }
@@ -185,7 +186,7 @@ impl Planner {
             ExprKind::Paren(inner) | ExprKind::Unary(UnaryOp::Plus, inner) => return self.node(inner, grid),
             ExprKind::Unary(UnaryOp::Minus, inner) => match self.node(inner, grid)? {
                 Node { kind: NodeKind::Number(number), .. } => NodeKind::Number(-number),
-                inner => NodeKind::Negate(Box::new(inner)),
+                inner => NodeKind::Negate(Arc::new(inner)),
             },
             ExprKind::Binary(binary) => self.binary(binary, grid)?,
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, grid)?,
@@ -206,7 +207,7 @@ impl Planner {
         }
         Ok(NodeKind::Binary {
             op: binary.op,
-            sides: Box::new(sides),
+            sides: sides.map(Arc::new),
             return_bool: binary.return_bool,
             matching: binary.matching.clone(),
         })
@@ -216,8 +217,8 @@ impl Planner {
         let param = aggregate.param.as_ref().map(|param| self.node(param, grid)).transpose()?;
         Ok(NodeKind::Aggregate {
             op: aggregate.op,
-            input: Box::new(self.node(&aggregate.expr, grid)?),
-            param: param.map(Box::new),
+            input: Arc::new(self.node(&aggregate.expr, grid)?),
+            param: param.map(Arc::new),
             grouping: aggregate.grouping.clone(),
             without: aggregate.without,
         })
@@ -245,7 +246,7 @@ impl Planner {
             if arg.value_type() == ValueType::Matrix {
                 input = Some((self.range(arg, grid)?, arg.span));
             } else {
-                args.push(self.node(arg, grid)?);
+                args.push(Arc::new(self.node(arg, grid)?));
             }
         }
         let function = call.function;
@@ -289,7 +290,7 @@ impl Planner {
         let inner_grid = Grid::new(first_ms, last_ms, step_ms);
         self.steps_max = self.steps_max.max(inner_grid.steps);
         let inner = self.node(&subquery.expr, inner_grid)?;
-        Ok(RangeInput::Subquery { inner: Box::new(inner), windows })
+        Ok(RangeInput::Subquery { inner: Arc::new(inner), windows })
     }
 
     fn windows(&self, grid: Grid, range_ms: i64, offset_ms: i64, at: Option<At>) -> Windows {

@@ -1,4 +1,7 @@
 //! Walks a plan: lines of stages where series stay by themselves, sinks where they come together.
+//!
+//! Every node is evaluated by a task of its own (`tasks.rs`); a parent waits for its children's answers. So no stack grows
+//! with the depth of a query.
 
 use crate::ast::{AggregateOp, Span, ValueType};
 use crate::budget::{Budget, Held};
@@ -10,7 +13,7 @@ use crate::engine::collide;
 use crate::engine::dates::part_of_date;
 use crate::engine::histogram_quantile::{BucketSeries, Buckets, Question};
 use crate::engine::hold::{Collect, CountValues, Quantile};
-use crate::engine::labels::{Grouping, Join, Replacement, is_metadata, without_metadata};
+use crate::engine::labels::{Grouping, Join, Replacement, is_label_name, is_metadata, without_metadata};
 use crate::engine::matching::VectorOperator;
 use crate::engine::points::{Grid, Presence, SeriesPoints};
 use crate::engine::pool::Pool;
@@ -19,6 +22,7 @@ use crate::engine::select::Naming;
 use crate::engine::sort;
 use crate::engine::stage::{Decode, Line, Stage, repeat};
 use crate::engine::stream::{Feed, SharedSeries, Sink, chunk_bytes, drive};
+use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
 use crate::engine::window::{Windows, drop_stale};
 use crate::engine::{EngineSettings, QueryError, math};
@@ -26,22 +30,22 @@ use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::{SelectRequest, SeriesSource};
 use crate::value::{InstantSample, Points, RangeSeries, Value};
-use futures::future::BoxFuture;
 use futures::lock::Mutex;
 use longhaul_chunk::{Columns, merge_into};
 use longhaul_model::Labels;
 use std::sync::Arc;
 
 /// One query under way.
-pub struct Run<'a> {
+pub struct Run {
     source: Arc<dyn SeriesSource>,
-    plan: &'a Plan,
+    plan: Arc<Plan>,
     /// Answers of the source that more than one selector reads.
     shared: Vec<Mutex<Option<Arc<SharedSeries>>>>,
     pool: Arc<Pool>,
     budget: Budget,
     notes: Arc<Annotations>,
     delayed: bool,
+    tasks: Tasks,
 }
 
 /// Series over a node's grid, accounted for.
@@ -63,23 +67,25 @@ struct Pipe {
     may_merge: bool,
 }
 
-impl<'a> Run<'a> {
+impl Run {
     /// A query with nothing done yet.
     pub fn new(
         source: Arc<dyn SeriesSource>,
-        plan: &'a Plan,
+        plan: Arc<Plan>,
         settings: &EngineSettings,
         pool: Arc<Pool>,
         budget: Budget,
+        tasks: Tasks,
     ) -> Self {
         Self {
             source,
-            plan,
             shared: plan.fetches.iter().map(|_| Mutex::new(None)).collect(),
             pool,
             budget,
             notes: Arc::default(),
             delayed: settings.delayed_name_removal,
+            plan,
+            tasks,
         }
     }
 
@@ -89,7 +95,7 @@ impl<'a> Run<'a> {
     }
 
     /// Evaluates the whole plan.
-    pub async fn result(&self, instant: bool) -> Result<Value, QueryError> {
+    pub async fn result(self: Arc<Self>, instant: bool) -> Result<Value, QueryError> {
         let node = &self.plan.root;
         let grid = node.grid;
         match (node.yields, &node.kind) {
@@ -131,7 +137,7 @@ impl<'a> Run<'a> {
     }
 
     /// The raw samples of a range, or the points of a subquery.
-    async fn matrix(&self, input: &RangeInput) -> Result<Vec<RangeSeries>, QueryError> {
+    async fn matrix(self: &Arc<Self>, input: &RangeInput) -> Result<Vec<RangeSeries>, QueryError> {
         let mut matrix = match input {
             RangeInput::Selector { fetch, windows } => {
                 let (shared, reach, budget) = (self.shared(*fetch).await?, windows.reach(), self.budget.clone());
@@ -172,79 +178,97 @@ impl<'a> Run<'a> {
     }
 
     /// One value a step.
-    fn scalar<'b>(&'b self, node: &'b Node) -> BoxFuture<'b, Result<Arc<[f64]>, QueryError>> {
-        let steps = node.grid.steps;
-        Box::pin(async move {
-            Ok(match &node.kind {
-                NodeKind::Number(number) => vec![*number; steps].into(),
-                NodeKind::Time => node.grid.times().map(|t_ms| t_ms as f64 / 1000.0).collect(),
-                NodeKind::Once(inner) => vec![self.scalar(inner).await?[0]; steps].into(),
-                NodeKind::Negate(inner) => self.scalar(inner).await?.iter().map(|value| -value).collect(),
-                NodeKind::Binary { op, sides, .. } => {
-                    let (lhs, rhs) = (self.scalar(&sides[0]).await?, self.scalar(&sides[1]).await?);
-                    lhs.iter().zip(&*rhs).map(|(lhs, rhs)| calculate(*op, *lhs, *rhs)).collect()
-                }
-                NodeKind::Call { function, args } if function.func == Func::Scalar => {
-                    let vector = self.vector(&args[0]).await?;
-                    let only = |step| {
-                        let mut there = vector.series.iter().filter(|series| series.present.get(step));
-                        match (there.next(), there.next()) {
-                            (Some(series), None) => series.values[step],
-                            _ => f64::NAN,
-                        }
-                    };
-                    (0..steps).map(only).collect()
-                }
-                other => return Err(QueryError::execution(format!("unexpected scalar expression {other:?}"))),
-            })
-        })
+    fn scalar(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Arc<[f64]>> {
+        self.tasks.spawn(Arc::clone(self).scalar_task(Arc::clone(node)))
     }
 
     /// All series of an instant vector over its grid.
-    fn vector<'b>(&'b self, node: &'b Node) -> BoxFuture<'b, Result<Vector, QueryError>> {
-        let grid = node.grid;
-        Box::pin(async move {
-            self.budget.check()?;
-            if grid.steps == 0 {
-                return self.held(Vec::new());
+    fn vector(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Vector> {
+        self.tasks.spawn(Arc::clone(self).vector_task(Arc::clone(node)))
+    }
+
+    /// The line that yields a vector's series one by one.
+    fn pipe(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Pipe> {
+        self.tasks.spawn(Arc::clone(self).pipe_task(Arc::clone(node)))
+    }
+
+    async fn scalar_task(self: Arc<Self>, node: Arc<Node>) -> Result<Arc<[f64]>, QueryError> {
+        let steps = node.grid.steps;
+        Ok(match &node.kind {
+            NodeKind::Number(number) => vec![*number; steps].into(),
+            NodeKind::Time => node.grid.times().map(|t_ms| t_ms as f64 / 1000.0).collect(),
+            NodeKind::Once(inner) => vec![self.scalar(inner).await?[0]; steps].into(),
+            NodeKind::Negate(inner) => self.scalar(inner).await?.iter().map(|value| -value).collect(),
+            NodeKind::Binary { op, sides, .. } => {
+                let (lhs, rhs) = (self.scalar(&sides[0]).await?, self.scalar(&sides[1]).await?);
+                lhs.iter().zip(&*rhs).map(|(lhs, rhs)| calculate(*op, *lhs, *rhs)).collect()
             }
-            match &node.kind {
-                NodeKind::Once(inner) => {
-                    let once = self.vector(inner).await?;
-                    self.held(once.series.into_iter().map(|series| repeat(series, &grid)).collect())
-                }
-                NodeKind::Aggregate { op, input, param, grouping, without } => {
-                    let grouping = if *without { Grouping::without(grouping) } else { Grouping::by(grouping) };
-                    self.aggregate(*op, input, param.as_deref(), grouping).await
-                }
-                NodeKind::Binary { op, sides, return_bool, matching: Some(matching) } => {
-                    let operator = VectorOperator {
-                        op: *op,
-                        return_bool: *return_bool,
-                        matching: matching.clone(),
-                        delayed: self.delayed,
-                        steps: grid.steps,
-                    };
-                    let (lhs, rhs) = futures::join!(self.vector(&sides[0]), self.vector(&sides[1]));
-                    let (lhs, rhs) = (lhs?, rhs?);
-                    let (_held, series) = ((lhs.held, rhs.held), (lhs.series, rhs.series));
-                    self.held(self.on_pool(move || operator.apply(series.0, series.1)).await??)
-                }
-                NodeKind::Call { function, args } => match self.call(function, args, node).await? {
-                    Some(vector) => Ok(vector),
-                    None => self.collect(self.pipe(node).await?).await,
-                },
-                NodeKind::OverRange { function, input, .. } if function.func == Func::AbsentOverTime => {
-                    let labels = match input {
-                        RangeInput::Selector { fetch, .. } => absent::labels_of(&self.plan.fetches[*fetch].matchers),
-                        RangeInput::Subquery { .. } => Labels::empty(),
-                    };
-                    let there = self.drive(self.pipe(node).await?, |series| series.present, Absent::new(grid.steps));
-                    self.held(there.await?.finish(labels))
-                }
-                _ => self.collect(self.pipe(node).await?).await,
+            NodeKind::Call { function, args } if matches!(function.func, Func::MaxOf | Func::MinOf) => {
+                let choose = if function.func == Func::MaxOf { math::larger } else { math::smaller };
+                let (lhs, rhs) = (self.scalar(&args[0]).await?, self.scalar(&args[1]).await?);
+                lhs.iter().zip(&*rhs).map(|(lhs, rhs)| choose(*lhs, *rhs)).collect()
             }
+            NodeKind::Call { function, args } if function.func == Func::Scalar => {
+                let vector = self.vector(&args[0]).await?;
+                let only = |step| {
+                    let mut there = vector.series.iter().filter(|series| series.present.get(step));
+                    match (there.next(), there.next()) {
+                        (Some(series), None) => series.values[step],
+                        _ => f64::NAN,
+                    }
+                };
+                (0..steps).map(only).collect()
+            }
+            other => return Err(QueryError::execution(format!("unexpected scalar expression {other:?}"))),
         })
+    }
+
+    async fn vector_task(self: Arc<Self>, node: Arc<Node>) -> Result<Vector, QueryError> {
+        let grid = node.grid;
+        self.budget.check()?;
+        if grid.steps == 0 {
+            return self.held(Vec::new());
+        }
+        match &node.kind {
+            NodeKind::Once(inner) => {
+                let once = self.vector(inner).await?;
+                self.held(once.series.into_iter().map(|series| repeat(series, &grid)).collect())
+            }
+            NodeKind::Aggregate { op, input, param, grouping, without } => {
+                let grouping = if *without { Grouping::without(grouping) } else { Grouping::by(grouping) };
+                self.aggregate(*op, input, param.as_ref(), grouping).await
+            }
+            NodeKind::Binary { op, sides, return_bool, matching: Some(matching) } => {
+                let operator = VectorOperator {
+                    op: *op,
+                    return_bool: *return_bool,
+                    matching: matching.clone(),
+                    delayed: self.delayed,
+                    steps: grid.steps,
+                };
+                let (lhs, rhs) = futures::join!(self.vector(&sides[0]), self.vector(&sides[1]));
+                let (lhs, rhs) = (lhs?, rhs?);
+                let (_held, series) = ((lhs.held, rhs.held), (lhs.series, rhs.series));
+                self.held(self.on_pool(move || operator.apply(series.0, series.1)).await??)
+            }
+            NodeKind::Call { function, args } => match self.call(function, args, &node).await? {
+                Some(vector) => Ok(vector),
+                None => self.collect(self.pipe(&node).await?).await,
+            },
+            NodeKind::OverRange { function, input, .. } if function.func == Func::AbsentOverTime => {
+                let labels = match input {
+                    RangeInput::Selector { fetch, .. } => absent::labels_of(&self.plan.fetches[*fetch].matchers),
+                    RangeInput::Subquery { .. } => Labels::empty(),
+                };
+                let there = self.drive(self.pipe(&node).await?, |series| series.present, Absent::new(grid.steps));
+                self.held(there.await?.finish(labels))
+            }
+            NodeKind::Instant { .. }
+            | NodeKind::OverRange { .. }
+            | NodeKind::Negate(_)
+            | NodeKind::Binary { matching: None, .. } => self.collect(self.pipe(&node).await?).await,
+            other => Err(QueryError::execution(format!("unexpected vector expression {other:?}"))),
+        }
     }
 
     fn held(&self, series: Vec<SeriesPoints>) -> Result<Vector, QueryError> {
@@ -253,7 +277,12 @@ impl<'a> Run<'a> {
     }
 
     /// Functions that need more than one series at a time. None: `func` is a stage.
-    async fn call(&self, function: &Signature, args: &[Node], node: &Node) -> Result<Option<Vector>, QueryError> {
+    async fn call(
+        self: &Arc<Self>,
+        function: &Signature,
+        args: &[Arc<Node>],
+        node: &Node,
+    ) -> Result<Option<Vector>, QueryError> {
         let (func, grid, steps) = (function.func, node.grid, node.grid.steps);
         Ok(Some(match func {
             Func::Vector => {
@@ -313,12 +342,13 @@ impl<'a> Run<'a> {
                 }
                 None => return Err(not_supported(function.name)),
             },
-            _ => return Ok(None),
+            _ if is_stage(func) => return Ok(None),
+            _ => return Err(not_supported(function.name)),
         }))
     }
 
     /// A parameter that should be a quantile.
-    async fn quantiles(&self, node: &Node) -> Result<Arc<[f64]>, QueryError> {
+    async fn quantiles(self: &Arc<Self>, node: &Arc<Node>) -> Result<Arc<[f64]>, QueryError> {
         let q = self.scalar(node).await?;
         self.note_quantiles(&q, node.span);
         Ok(q)
@@ -330,7 +360,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn histogram(&self, input: &Node, question: Question) -> Result<Vector, QueryError> {
+    async fn histogram(self: &Arc<Self>, input: &Arc<Node>, question: Question) -> Result<Vector, QueryError> {
         let buckets = Buckets::new(self.budget.hold(0)?, Arc::clone(&self.notes), input.span);
         let pipe = self.pipe(input).await?;
         let naming = Naming { delayed: self.delayed, one_name: pipe.one_name };
@@ -341,10 +371,10 @@ impl<'a> Run<'a> {
     }
 
     async fn aggregate(
-        &self,
+        self: &Arc<Self>,
         op: AggregateOp,
-        input: &Node,
-        param: Option<&Node>,
+        input: &Arc<Node>,
+        param: Option<&Arc<Node>>,
         grouping: Grouping,
     ) -> Result<Vector, QueryError> {
         let steps = input.grid.steps;
@@ -374,8 +404,8 @@ impl<'a> Run<'a> {
                 self.on_pool(move || values.finish(&number)).await?
             }
             AggregateOp::CountValues => {
-                let label = param.map_or("", text);
-                if label.is_empty() {
+                let label = param.map_or("", |param| text(param));
+                if !is_label_name(label) {
                     return Err(QueryError::execution(format!("invalid label name {label:?}")));
                 }
                 let counts = CountValues::new(label, Arc::new(grouping.with(label)), held);
@@ -406,46 +436,48 @@ impl<'a> Run<'a> {
         drive(&self.pool, pipe.feed, line, pipe.steps, prepare, sink).await
     }
 
-    /// The line that yields a vector's series one by one.
-    fn pipe<'b>(&'b self, node: &'b Node) -> BoxFuture<'b, Result<Pipe, QueryError>> {
-        Box::pin(async move {
-            if node.grid.steps == 0 {
-                return Ok(self.ready(self.held(Vec::new())?, 0));
+    async fn pipe_task(self: Arc<Self>, node: Arc<Node>) -> Result<Pipe, QueryError> {
+        if node.grid.steps == 0 {
+            return Ok(self.ready(self.held(Vec::new())?, 0));
+        }
+        let pipe = match &node.kind {
+            NodeKind::Instant { fetch, windows, timestamps } => {
+                let naming = self.naming(*fetch);
+                let decode = Decode::Instant { windows: *windows, timestamps: *timestamps, naming };
+                let merges = *timestamps && !naming.one_name;
+                Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
             }
-            let pipe = match &node.kind {
-                NodeKind::Instant { fetch, windows, timestamps } => {
-                    let naming = self.naming(*fetch);
-                    let decode = Decode::Instant { windows: *windows, timestamps: *timestamps, naming };
-                    let merges = *timestamps && !naming.one_name;
-                    Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
-                }
-                NodeKind::OverRange { function, input, input_span, args } => {
-                    Some(self.over_range(function.func, input, *input_span, args, node).await?)
-                }
-                NodeKind::Negate(inner) => {
-                    let pipe = self.pipe(inner).await?;
-                    Some(pipe.then(self.delayed, |naming| Stage::Map(|value| -value, naming)))
-                }
-                NodeKind::Binary { op, sides, return_bool, matching: None } => {
-                    let scalar_left = sides[0].yields == ValueType::Scalar;
-                    let [scalar, vector] = if scalar_left { [0, 1] } else { [1, 0] };
-                    let scalar = self.scalar(&sides[scalar]).await?;
-                    let (op, return_bool) = (*op, *return_bool);
-                    let stage = |naming| Stage::Scalar { op, scalar, scalar_left, return_bool, naming };
-                    Some(self.pipe(&sides[vector]).await?.then(self.delayed, stage))
-                }
-                NodeKind::Call { function, args } => self.stage_call(function.func, args, node).await?,
-                _ => None,
-            };
-            match pipe {
-                Some(pipe) => Ok(pipe),
-                None => Ok(self.ready(self.vector(node).await?, node.grid.steps)),
+            NodeKind::OverRange { function, input, input_span, args } => {
+                Some(self.over_range(function.func, input, *input_span, args, &node).await?)
             }
-        })
+            NodeKind::Negate(inner) => {
+                let pipe = self.pipe(inner).await?;
+                Some(pipe.then(self.delayed, |naming| Stage::Map(|value| -value, naming)))
+            }
+            NodeKind::Binary { op, sides, return_bool, matching: None } => {
+                let scalar_left = sides[0].yields == ValueType::Scalar;
+                let [scalar, vector] = if scalar_left { [0, 1] } else { [1, 0] };
+                let scalar = self.scalar(&sides[scalar]).await?;
+                let (op, return_bool) = (*op, *return_bool);
+                let stage = |naming| Stage::Scalar { op, scalar, scalar_left, return_bool, naming };
+                Some(self.pipe(&sides[vector]).await?.then(self.delayed, stage))
+            }
+            NodeKind::Call { function, args } => self.stage_call(function.func, args, &node).await?,
+            _ => None,
+        };
+        match pipe {
+            Some(pipe) => Ok(pipe),
+            None => Ok(self.ready(self.vector(&node).await?, node.grid.steps)),
+        }
     }
 
     /// Functions of single series. None: it is none.
-    async fn stage_call(&self, func: Func, args: &[Node], node: &Node) -> Result<Option<Pipe>, QueryError> {
+    async fn stage_call(
+        self: &Arc<Self>,
+        func: Func,
+        args: &[Arc<Node>],
+        node: &Node,
+    ) -> Result<Option<Pipe>, QueryError> {
         let Some(input) = args.first().filter(|input| input.yields == ValueType::Vector) else { return Ok(None) };
         let scalars = async |from: usize| -> Result<Vec<Arc<[f64]>>, QueryError> {
             let mut scalars = Vec::new();
@@ -490,11 +522,11 @@ impl<'a> Run<'a> {
     }
 
     async fn over_range(
-        &self,
+        self: &Arc<Self>,
         func: Func,
         input: &RangeInput,
         input_span: Span,
-        args: &[Node],
+        args: &[Arc<Node>],
         node: &Node,
     ) -> Result<Pipe, QueryError> {
         let mut scalars = Vec::with_capacity(args.len());
@@ -600,6 +632,21 @@ fn to_range(series: SeriesPoints, grid: &Grid) -> RangeSeries {
     RangeSeries { labels: series.labels, points }
 }
 
+/// Whether a function looks at one series at a time, so that [`Run::stage_call`] knows it.
+fn is_stage(func: Func) -> bool {
+    let own = matches!(
+        func,
+        Func::Round
+            | Func::Clamp
+            | Func::ClampMin
+            | Func::ClampMax
+            | Func::Timestamp
+            | Func::LabelReplace
+            | Func::LabelJoin
+    );
+    own || math::unary(func).is_some() || part_of_date(func).is_some()
+}
+
 fn text(node: &Node) -> &str {
     match &node.kind {
         NodeKind::Text(text) => text,
@@ -607,6 +654,6 @@ fn text(node: &Node) -> &str {
     }
 }
 
-fn texts(nodes: &[Node]) -> Vec<String> {
+fn texts(nodes: &[Arc<Node>]) -> Vec<String> {
     nodes.iter().map(|node| text(node).to_owned()).collect()
 }

@@ -10,6 +10,12 @@ pub fn is_metadata(name: &str) -> bool {
     matches!(name, METRIC_NAME | "__type__" | "__unit__")
 }
 
+/// Whether a label may have this name: any text, as long as it is one. (Bytes in a query that are no text have become
+/// replacement characters on the way here.)
+pub fn is_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// The labels without what says which metric it is, and whether more than a name was dropped.
 pub fn without_metadata(labels: &Labels) -> (Labels, bool) {
     let mut more = false;
@@ -26,17 +32,24 @@ pub fn without_metadata(labels: &Labels) -> (Labels, bool) {
 pub struct Grouping {
     names: Vec<String>,
     excluded: bool,
+    /// Whether type and unit count although they are not listed: series of different units do not match.
+    typed: bool,
 }
 
 impl Grouping {
     /// `by (names)` or `on (names)`: these labels only.
     pub fn by(names: &[String]) -> Self {
-        Self { names: sorted(names), excluded: false }
+        Self { names: sorted(names), excluded: false, typed: false }
     }
 
-    /// `without (names)`, `ignoring (names)`: all but these and the metadata.
+    /// `without (names)`: all but these and the metadata.
     pub fn without(names: &[String]) -> Self {
-        Self { names: sorted(names), excluded: true }
+        Self { names: sorted(names), excluded: true, typed: false }
+    }
+
+    /// `ignoring (names)`: all but these and the name.
+    pub fn ignoring(names: &[String]) -> Self {
+        Self { typed: true, ..Self::without(names) }
     }
 
     /// The same with the label `name` among those that count, unless it is left out on purpose.
@@ -55,7 +68,8 @@ impl Grouping {
         }
         labels.without(|name| {
             let listed = self.names.iter().any(|other| other == name);
-            if self.excluded { listed || is_metadata(name) } else { !listed }
+            let metadata = if self.typed { name == METRIC_NAME } else { is_metadata(name) };
+            if self.excluded { listed || metadata } else { !listed }
         })
     }
 }
@@ -81,7 +95,7 @@ impl Replacement {
     pub fn new(target: &str, template: &str, source: &str, regex: &str) -> Result<Self, QueryError> {
         let compiled = AnchoredRegex::new(regex)
             .map_err(|_| QueryError::execution(format!("invalid regular expression in label_replace(): {regex}")))?;
-        if target.is_empty() {
+        if !is_label_name(target) {
             return Err(QueryError::execution(format!("invalid destination label name in label_replace(): {target}")));
         }
         Ok(Self {
@@ -112,10 +126,10 @@ pub struct Join {
 impl Join {
     /// `label_join(v, target, separator, sources…)`.
     pub fn new(target: &str, separator: &str, sources: Vec<String>) -> Result<Self, QueryError> {
-        if let Some(source) = sources.iter().find(|source| source.is_empty()) {
+        if let Some(source) = sources.iter().find(|source| !is_label_name(source)) {
             return Err(QueryError::execution(format!("invalid source label name in label_join(): {source}")));
         }
-        if target.is_empty() {
+        if !is_label_name(target) {
             return Err(QueryError::execution(format!("invalid destination label name in label_join(): {target}")));
         }
         Ok(Self { target: target.to_owned(), separator: separator.to_owned(), sources })
@@ -170,6 +184,7 @@ mod tests {
         assert_eq!(Grouping::by(&names(&["pod", "absent"])).of(&labels()).to_string(), r#"{pod="p"}"#);
         assert_eq!(Grouping::by(&[]).of(&labels()), Labels::empty());
         assert_eq!(Grouping::without(&names(&["pod"])).of(&labels()).to_string(), r#"{job="a"}"#);
+        assert_eq!(Grouping::ignoring(&names(&["pod", "job"])).of(&labels()).to_string(), r#"{__unit__="s"}"#);
         assert_eq!(without_metadata(&labels()), (Grouping::without(&[]).of(&labels()), true));
     }
 

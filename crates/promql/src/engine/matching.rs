@@ -45,7 +45,7 @@ impl VectorOperator {
     fn grouping(&self) -> Grouping {
         match self.matching.on {
             true => Grouping::by(&self.matching.labels),
-            false => Grouping::without(&self.matching.labels),
+            false => Grouping::ignoring(&self.matching.labels),
         }
     }
 
@@ -77,10 +77,8 @@ impl VectorOperator {
     fn pair(&self, lhs: Vec<SeriesPoints>, rhs: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
         let swapped = self.matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-        let (fill_many, fill_one) = match swapped {
-            true => (self.matching.fill_right, self.matching.fill_left),
-            false => (self.matching.fill_left, self.matching.fill_right),
-        };
+        // Prometheus does not turn these with the sides: under `group_right`, `fill_left` stands in for the right side.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
         // Steps at which a side has nothing at all are passed over, refusals included.
         let mut active = self.reach(&many, fill_many);
         active.intersect(&self.reach(&one, fill_one));
@@ -104,6 +102,7 @@ impl VectorOperator {
         let mut out = Vec::new();
         for (key, group) in groups {
             let one_there = self.unique_side(&key, &group.one, &active, swapped)?;
+            self.refuse_ambiguous(&group, &one_there)?;
             let from = out.len();
             for many in &group.many {
                 for one in &group.one {
@@ -120,7 +119,7 @@ impl VectorOperator {
                     self.compute(&constant(&key, value, self.steps), one, swapped, Some(&many_there), &mut out);
                 }
             }
-            self.refuse_ambiguous(&out[from..])?;
+            self.refuse_equal(&out[from..])?;
         }
         Ok(out)
     }
@@ -143,13 +142,13 @@ impl VectorOperator {
             clash.intersect(&series.present);
             clash.intersect(active);
             if let Some(step) = clash.iter().next() {
-                let first = one[..number].iter().find(|other| other.present.get(step));
-                let first = first.map(|other| other.labels.to_string()).unwrap_or_default();
+                let first = one[..number].iter().find(|other| other.present.get(step)).unwrap_or(series);
+                let (first, second) =
+                    (first.labels.clone().min(series.labels.clone()), first.labels.clone().max(series.labels.clone()));
                 return Err(QueryError::execution(format!(
                     "found duplicate series for the match group {key} on the {} hand-side of the operation: \
-                     [{}, {first}];many-to-many matching not allowed: matching labels must be unique on one side",
+                     [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side",
                     if swapped { "left" } else { "right" },
-                    series.labels,
                 )));
             }
             there.unite(&series.present);
@@ -203,22 +202,40 @@ impl VectorOperator {
         }
     }
 
-    /// At no step may one series of the many-side, or one result, come up twice in a group.
-    fn refuse_ambiguous(&self, results: &[SeriesPoints]) -> Result<(), QueryError> {
-        let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
-        if results.len() < 2 {
+    /// Without a group modifier, at most one series of the left side may find a partner at any step, whether or not a
+    /// comparison lets the pair through.
+    fn refuse_ambiguous(&self, group: &Group, one_there: &Presence) -> Result<(), QueryError> {
+        if self.matching.cardinality != Cardinality::OneToOne || group.many.len() < 2 {
             return Ok(());
         }
-        let mut there: HashMap<Labels, Presence, RandomState> = HashMap::default();
+        let mut there = Presence::none(self.steps);
+        for series in &group.many {
+            let mut paired = series.present.clone();
+            if self.matching.fill_right.is_none() {
+                paired.intersect(one_there);
+            }
+            if paired.intersects(&there) {
+                return Err(QueryError::execution(
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+                ));
+            }
+            there.unite(&paired);
+        }
+        Ok(())
+    }
+
+    /// With a group modifier, no two pairs of a group may come out equal at the same step.
+    fn refuse_equal(&self, results: &[SeriesPoints]) -> Result<(), QueryError> {
+        if self.matching.cardinality == Cardinality::OneToOne || results.len() < 2 {
+            return Ok(());
+        }
+        let mut there: HashMap<&Labels, Presence, RandomState> = HashMap::default();
         for series in results {
-            let key = if one_to_one { Labels::empty() } else { series.labels.clone() };
-            let seen = there.entry(key).or_insert_with(|| Presence::none(self.steps));
+            let seen = there.entry(&series.labels).or_insert_with(|| Presence::none(self.steps));
             if seen.intersects(&series.present) {
-                return Err(QueryError::execution(if one_to_one {
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
-                } else {
-                    "multiple matches for labels: grouping labels must ensure unique matches"
-                }));
+                return Err(QueryError::execution(
+                    "multiple matches for labels: grouping labels must ensure unique matches",
+                ));
             }
             seen.unite(&series.present);
         }
@@ -301,7 +318,7 @@ mod tests {
         meeting[0].set(1, 5.0);
         let error = operator.apply(lhs(), meeting.clone()).unwrap_err().to_string();
         assert!(error.ends_with(
-            "on the right hand-side of the operation: [{a=\"1\", x=\"2\"}, {a=\"1\", x=\"1\"}];many-to-many matching not \
+            "on the right hand-side of the operation: [{a=\"1\", x=\"1\"}, {a=\"1\", x=\"2\"}];many-to-many matching not \
              allowed: matching labels must be unique on one side"
         ));
         let error = operator.apply(meeting, lhs()).unwrap_err().to_string();

@@ -30,6 +30,7 @@ mod select;
 mod sort;
 mod stage;
 mod stream;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod topk;
@@ -174,9 +175,11 @@ impl Engine {
         request: &QueryRequest,
         budget: &Budget,
     ) -> Result<QueryResult, QueryError> {
-        let plan = self.explain(request)?;
-        let run = evaluate::Run::new(source, &plan, &self.settings, Arc::clone(&self.pool), budget.clone());
-        let value = run.result(request.is_instant()).await?;
+        let plan = Arc::new(self.explain(request)?);
+        let (tasks, spawned) = tasks::tasks();
+        let run = evaluate::Run::new(source, plan, &self.settings, Arc::clone(&self.pool), budget.clone(), tasks);
+        let run = Arc::new(run);
+        let value = spawned.run(Arc::clone(&run).result(request.is_instant())).await?;
         let (warnings, infos) = run.notes().render(&request.text);
         Ok(QueryResult { value, warnings, infos, stats: budget.stats() })
     }

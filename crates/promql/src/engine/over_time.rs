@@ -73,8 +73,11 @@ pub fn nan_first(a: f64, b: f64) -> std::cmp::Ordering {
     }
 }
 
-/// The median of the distances from the median.
+/// The median of the distances from the median; NaN if there is a NaN.
 pub fn median_deviation(values: &mut [f64]) -> f64 {
+    if values.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
     let median = quantile(0.5, values);
     values.iter_mut().for_each(|value| *value = (*value - median).abs());
     quantile(0.5, values)

@@ -1,6 +1,7 @@
 //! The engine against Prometheus: recorded answers (`golden`) and Prometheus' own test scripts (`script`).
 
 mod golden;
+mod script;
 
 use std::path::PathBuf;
 
