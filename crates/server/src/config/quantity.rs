@@ -47,7 +47,8 @@ impl Duration {
             let count: i64 = rest[..digits].parse().map_err(|_| wrong())?;
             rest = &rest[digits..];
             let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-            let unit = DURATION_UNITS[next_unit..].iter().position(|unit| unit.0 == &rest[..letters]).ok_or_else(wrong)?;
+            let unit =
+                DURATION_UNITS[next_unit..].iter().position(|unit| unit.0 == &rest[..letters]).ok_or_else(wrong)?;
             let unit_ms = DURATION_UNITS[next_unit + unit].1;
             ms = count.checked_mul(unit_ms).and_then(|part| ms.checked_add(part)).ok_or_else(wrong)?;
             next_unit += unit + 1;

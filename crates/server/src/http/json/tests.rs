@@ -242,7 +242,8 @@ async fn long_matrices_are_rendered_in_chunks() {
 #[ignore = "a measurement"]
 #[expect(clippy::disallowed_methods, reason = "it measures real time")]
 async fn rendering_is_fast() {
-    let kinds: [(&str, fn(usize, usize) -> f64); 3] = [
+    type Kind = (&'static str, fn(usize, usize) -> f64);
+    let kinds: [Kind; 3] = [
         ("whole", |index, step| (index * 1000 + step * 7) as f64),
         ("fractions", |index, step| (index * 1000 + step) as f64 / 7.0),
         ("two digits", |index, step| ((index * 1000 + step) % 10_000) as f64 / 100.0),

@@ -28,7 +28,7 @@ pub(super) fn parse_ms(text: &str) -> Result<i64, String> {
 fn from_seconds(seconds: f64) -> Option<i64> {
     let whole = seconds.trunc();
     // The whole part is exact in 64 bits, as it is in Go; seconds times a thousand would not be.
-    if !(whole.abs() <= (MAX_MS / 1000) as f64) {
+    if whole.is_nan() || whole.abs() > (MAX_MS / 1000) as f64 {
         return None;
     }
     let ms = whole as i64 * 1000 + ((seconds - whole) * 1000.0).round() as i64;

@@ -1,0 +1,59 @@
+//! What every handler shares.
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use longhaul_bucket::BucketError;
+use longhaul_ingest::{Ingester, Pin, WriteLimits};
+use longhaul_model::{Clock, TenantId};
+use longhaul_promql::engine::Engine;
+use longhaul_query::{BlockCache, TenantSource, TenantView};
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The shared state; cloning shares it.
+#[derive(Clone)]
+pub(crate) struct AppState(pub(crate) Arc<App>);
+
+/// The running program.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) write_limits: WriteLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) started_ms: i64,
+    pub(crate) ingester: Ingester,
+    pub(crate) engine: Engine,
+    pub(crate) blocks: Arc<BlockCache>,
+    /// One permit a query that runs.
+    pub(crate) query_slots: Arc<Semaphore>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
+
+impl App {
+    /// Pins a tenant's data for a query.
+    pub(crate) async fn source(&self, tenant: &TenantId) -> Result<TenantSource, BucketError> {
+        let Pin { guard, head, parts, damaged, manifest, store } = self.ingester.pin(tenant).await?;
+        let missing = damaged
+            .iter()
+            .filter_map(|dir| dir.file_name())
+            .map(|name| format!("local part {} cannot be read: its samples are missing", name.display()))
+            .collect();
+        let view = TenantView {
+            head,
+            parts: parts.iter().map(|part| part.block.clone()).collect(),
+            manifest,
+            store,
+            missing,
+            keep: Box::new((guard, parts)),
+        };
+        Ok(TenantSource::new(view, self.blocks.clone()))
+    }
+}

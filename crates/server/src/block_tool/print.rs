@@ -1,0 +1,150 @@
+//! What the block commands print: text for people, or one JSON document a line.
+
+use super::OpenBlock;
+use jiff::Timestamp;
+use longhaul_block::{BlockError, BlockFile, DumpSeries, VerifyReport};
+use longhaul_model::{Labels, is_stale};
+use serde_json::{Map, Value, json};
+use std::io::{Result, Write};
+
+pub(super) fn list(blocks: &[OpenBlock], json: bool, out: &mut dyn Write) -> Result<()> {
+    if !json {
+        writeln!(
+            out,
+            "{:<26}  {:<20}  {:<24}  {:<24}  {:>5}  {:>10}  {:>10}  {:>12}",
+            "BLOCK", "TENANT", "FROM", "TO", "LEVEL", "SERIES", "CHUNKS", "SAMPLES"
+        )?;
+    }
+    for block in blocks {
+        let (meta, stats) = (&block.meta, &block.meta.stats);
+        let tenant = tenant_of(block);
+        if json {
+            let document = json!({
+                "ulid": meta.ulid.to_string(), "tenant": tenant, "minTime": meta.min_ms, "maxTime": meta.end_ms,
+                "level": meta.compaction.level, "resolution": meta.resolution_ms(), "series": stats.num_series,
+                "chunks": stats.num_chunks, "samples": stats.num_samples,
+            });
+            writeln!(out, "{document}")?;
+        } else {
+            writeln!(
+                out,
+                "{:<26}  {:<20}  {:<24}  {:<24}  {:>5}  {:>10}  {:>10}  {:>12}",
+                meta.ulid.to_string(),
+                tenant.unwrap_or("-"),
+                time(meta.min_ms),
+                time(meta.end_ms),
+                meta.compaction.level,
+                stats.num_series,
+                stats.num_chunks,
+                stats.num_samples
+            )?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn inspect(block: &OpenBlock, json: bool, out: &mut dyn Write) -> Result<()> {
+    let meta: Value = serde_json::from_slice(&block.meta.to_json())?;
+    let files: Vec<(String, u64)> = files_of(block);
+    if json {
+        let files: Map<String, Value> = files.into_iter().map(|(path, size_bytes)| (path, size_bytes.into())).collect();
+        return writeln!(out, "{}", json!({ "meta": meta, "files": files }));
+    }
+    writeln!(out, "{}", serde_json::to_string_pretty(&meta)?)?;
+    for (path, size_bytes) in files {
+        writeln!(out, "{size_bytes:>14}  {path}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn verified(
+    block: &OpenBlock,
+    report: &std::result::Result<VerifyReport, BlockError>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let problems: Vec<String> = match report {
+        Ok(report) => report
+            .problems
+            .iter()
+            .map(|found| format!("{} at {}: {}", found.file, found.offset, found.reason))
+            .collect(),
+        Err(error) => vec![error.to_string()],
+    };
+    let (id, bytes_read) = (block.meta.ulid.to_string(), report.as_ref().map_or(0, |report| report.bytes_read));
+    if json {
+        let document = json!({
+            "ulid": id, "sound": problems.is_empty(), "bytesRead": bytes_read, "problems": problems,
+            "contentHash": report.as_ref().ok().map(|report| report.content_hash.to_string()),
+        });
+        return writeln!(out, "{document}");
+    }
+    if problems.is_empty() {
+        let samples = report.as_ref().map_or(0, |report| report.stats.num_samples);
+        return writeln!(out, "{id}: sound, {samples} samples, {bytes_read} bytes read");
+    }
+    problems.iter().try_for_each(|problem| writeln!(out, "{id}: {problem}"))
+}
+
+pub(super) fn series(series: &DumpSeries, json: bool, out: &mut dyn Write) -> Result<()> {
+    if !json {
+        writeln!(out, "{}", series.labels)?;
+    }
+    let (mut chunks, mut samples) = (Vec::new(), Vec::new());
+    for chunk in &series.chunks {
+        let (min_ms, max_ms) = (chunk.chunk.min_ms, chunk.chunk.max_ms);
+        chunks.push(json!({
+            "mint": min_ms, "maxt": max_ms, "ref": chunk.reference, "enc": chunk.chunk.encoding.byte(), "n": chunk.samples,
+        }));
+        match chunk.decode() {
+            Ok(columns) if json => {
+                samples.extend(
+                    columns.t_ms.iter().zip(&columns.values).map(|(t_ms, value)| json!([t_ms, number(*value)])),
+                );
+            }
+            Ok(columns) => {
+                for (t_ms, value) in columns.t_ms.iter().zip(&columns.values) {
+                    writeln!(out, "  {t_ms} {}", if is_stale(*value) { "stale".into() } else { value.to_string() })?;
+                }
+            }
+            Err(error) if json => samples.push(json!({ "error": error.to_string() })),
+            Err(error) => writeln!(out, "  [{min_ms}, {max_ms}] {error}")?,
+        }
+    }
+    if json {
+        writeln!(out, "{}", json!({ "labels": labels(&series.labels), "chunks": chunks, "samples": samples }))?;
+    }
+    Ok(())
+}
+
+/// A sample's value as the conformance dumps write it: numbers as numbers, what JSON has no number for as text.
+fn number(value: f64) -> Value {
+    if is_stale(value) {
+        "stale".into()
+    } else if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".into() } else { "-Inf".into() }
+    } else {
+        value.into()
+    }
+}
+
+fn labels(labels: &Labels) -> Map<String, Value> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+fn tenant_of(block: &OpenBlock) -> Option<&str> {
+    let own = block.meta.longhaul.as_ref().map(|longhaul| &longhaul.tenant);
+    block.tenant.as_ref().or(own).map(|tenant| tenant.as_str())
+}
+
+fn files_of(block: &OpenBlock) -> Vec<(String, u64)> {
+    let fixed = [BlockFile::Index, BlockFile::Lookup, BlockFile::Tombstones].into_iter();
+    let present = |file: BlockFile| block.files.size(file).ok().map(|size_bytes| (file.path(), size_bytes));
+    fixed.filter_map(present).chain((0..).map(BlockFile::Chunks).map_while(present)).collect()
+}
+
+fn time(t_ms: i64) -> String {
+    Timestamp::from_millisecond(t_ms).map_or_else(|_| t_ms.to_string(), |time| time.to_string())
+}

@@ -1,0 +1,464 @@
+//! The configuration: one YAML document, every key with a default, unknown keys refused.
+//!
+//! Each key stands in `deploy/longhaul.example.yaml`, which a test parses. Flags of the command line override keys.
+
+pub mod quantity;
+
+use longhaul_ingest::{IngestSettings, WriteLimits};
+use longhaul_log::{LogSettings, SyncMode};
+use quantity::{Duration, Size};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where log, parts and, unless `store.url` says otherwise, the bucket lie.
+    pub data_dir: PathBuf,
+    /// The listener for senders and for queries.
+    pub http: HttpConfig,
+    /// The listener for operators: loopback, unless something in front of it checks who asks.
+    pub admin: AdminConfig,
+    /// The bucket.
+    pub store: StoreConfig,
+    /// Who is asking.
+    pub auth: AuthConfig,
+    /// What a write may contain.
+    pub limits: LimitsConfig,
+    /// Budgets of memory for recent samples.
+    pub memory: MemoryConfig,
+    /// The log.
+    pub log: LogConfig,
+    /// When recent samples become parts, and parts blocks.
+    pub ship: ShipConfig,
+    /// What a query may cost.
+    pub query: QueryConfig,
+    /// Our own metrics, scraped into ourselves.
+    pub self_scrape: SelfScrapeConfig,
+}
+
+/// `http`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Longest request body as it is sent.
+    pub body_max: Size,
+    /// Longest request body once it is decompressed.
+    pub decoded_max: Size,
+}
+
+/// `admin`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+}
+
+/// `store`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `file:///path`, `s3://bucket/prefix`, `gs://...`, `az://...`, `memory:`; none is `<data_dir>/bucket`. Credentials
+    /// come from the environment variables that each provider's own tools use.
+    pub url: Option<String>,
+}
+
+/// `auth`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// How the tenant of a request is found.
+    pub mode: AuthMode,
+    /// Allows `mode: none` on an address that others can reach.
+    pub insecure_bind: bool,
+}
+
+/// `auth.mode`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// One tenant, `anonymous`; whoever reaches the port may do everything.
+    #[default]
+    None,
+    /// A trusted gateway sets `X-Scope-OrgID`.
+    Header,
+}
+
+/// `limits`: per tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Series in memory; `unlimited` is the default, the instance's memory still bounds them.
+    pub series_max: Limit,
+    /// Series of one request.
+    pub series_per_request_max: u32,
+    /// Samples of one request.
+    pub samples_per_request_max: u32,
+    /// Labels of a series.
+    pub label_names_max: usize,
+    /// Length of a label name.
+    pub label_name_bytes_max: usize,
+    /// Length of a label value.
+    pub label_value_bytes_max: usize,
+    /// Length of all names and values of a series.
+    pub label_set_bytes_max: usize,
+    /// How far ahead of now a sample may be.
+    pub future_max: Duration,
+    /// Older samples are refused; none keeps everything.
+    pub retention: Option<Duration>,
+    /// Refuses late samples of this age; none accepts any.
+    pub out_of_order_max_age: Option<Duration>,
+}
+
+/// A number, or `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// At most so many.
+    AtMost(u64),
+    /// As many as there are.
+    Unlimited,
+}
+
+/// `memory`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// Compressed recent samples of all tenants; above it heads are cut early.
+    pub chunk_budget: Size,
+    /// Labels and postings of all tenants; above it new series are refused.
+    pub series_budget: Size,
+    /// Requests that wait for their samples to be on disk.
+    pub inflight_max: Size,
+}
+
+/// `log`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `commit`: a write is on disk before it is acknowledged. A duration: up to that much of what was acknowledged is
+    /// lost if the machine (not merely the process) goes down.
+    pub sync: LogSync,
+    /// A start replays at most about this much.
+    pub replay_max: Size,
+    /// Length of a segment.
+    pub segment_size: Size,
+}
+
+/// `log.sync`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogSync {
+    /// Before the answer.
+    Commit,
+    /// Every so often.
+    Every(Duration),
+}
+
+/// `ship`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShipConfig {
+    /// A two-hour range is cut this long after its end.
+    pub cut_delay: Duration,
+    /// Late data waits this long for more of it.
+    pub late_cut_interval: Duration,
+    /// Small ranges wait this long for others, so that requests to the store stay few.
+    pub max_age: Duration,
+    /// What counts as small.
+    pub small: Size,
+}
+
+/// `query`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryConfig {
+    /// Longest time a query may take.
+    pub timeout: Duration,
+    /// How far back an instant selector looks.
+    pub lookback: Duration,
+    /// Threads that evaluate; 0: one a core.
+    pub threads: usize,
+    /// Queries that run at once; more wait.
+    pub concurrent_max: usize,
+    /// Series that a query may touch.
+    pub series_max: u64,
+    /// Samples that a query may decode.
+    pub samples_max: u64,
+    /// Memory that a query may hold.
+    pub memory_max: Size,
+    /// Opened blocks that are kept between queries.
+    pub open_blocks_max: usize,
+}
+
+/// `self_scrape`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelfScrapeConfig {
+    /// Whether to scrape.
+    pub enabled: bool,
+    /// How often.
+    pub interval: Duration,
+    /// Whose metrics they become.
+    pub tenant: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./data"),
+            http: HttpConfig::default(),
+            admin: AdminConfig::default(),
+            store: StoreConfig::default(),
+            auth: AuthConfig::default(),
+            limits: LimitsConfig::default(),
+            memory: MemoryConfig::default(),
+            log: LogConfig::default(),
+            ship: ShipConfig::default(),
+            query: QueryConfig::default(),
+            self_scrape: SelfScrapeConfig::default(),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9009)),
+            body_max: Size::from_bytes(16 << 20),
+            decoded_max: Size::from_bytes(32 << 20),
+        }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9010)) }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let write = WriteLimits::default();
+        Self {
+            series_max: Limit::Unlimited,
+            series_per_request_max: 100_000,
+            samples_per_request_max: 1_000_000,
+            label_names_max: write.label_names_max,
+            label_name_bytes_max: write.label_name_bytes_max,
+            label_value_bytes_max: write.label_value_bytes_max,
+            label_set_bytes_max: write.label_set_bytes_max,
+            future_max: Duration::from_ms(write.future_max_ms),
+            retention: None,
+            out_of_order_max_age: None,
+        }
+    }
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        let ingest = IngestSettings::default();
+        Self {
+            chunk_budget: Size::from_bytes(ingest.chunk_budget_bytes),
+            series_budget: Size::from_bytes(ingest.series_budget_bytes),
+            inflight_max: Size::from_bytes(ingest.inflight_bytes_max),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            sync: LogSync::Commit,
+            replay_max: Size::from_bytes(IngestSettings::default().replay_bytes_max),
+            segment_size: Size::from_bytes(LogSettings::default().segment_size_bytes),
+        }
+    }
+}
+
+impl Default for ShipConfig {
+    fn default() -> Self {
+        let ingest = IngestSettings::default();
+        Self {
+            cut_delay: Duration::from_ms(ingest.cut_delay_ms),
+            late_cut_interval: Duration::from_ms(ingest.late_cut_interval_ms),
+            max_age: Duration::from_ms(ingest.ship_max_age_ms),
+            small: Size::from_bytes(ingest.ship_small_bytes),
+        }
+    }
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_ms(60_000),
+            lookback: Duration::from_ms(300_000),
+            threads: 0,
+            concurrent_max: 10,
+            series_max: 200_000,
+            samples_max: 50_000_000,
+            memory_max: Size::from_bytes(1 << 30),
+            open_blocks_max: 1024,
+        }
+    }
+}
+
+impl Default for SelfScrapeConfig {
+    fn default() -> Self {
+        Self { enabled: true, interval: Duration::from_ms(15_000), tenant: "anonymous".into() }
+    }
+}
+
+/// Why a configuration cannot be used; the text names place and key.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Reads a YAML file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("cannot read {}: {error}", path.display())))?;
+        Self::parse(&text).map_err(|error| ConfigError(format!("{}: {error}", path.display())))
+    }
+
+    /// Reads YAML; an empty document is the default configuration.
+    pub fn parse(yaml: &str) -> Result<Self, ConfigError> {
+        let has_content = yaml.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+        if !has_content {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(yaml).map_err(|error| ConfigError(error.to_string()))
+    }
+
+    /// Checks what no single key can: whether the keys go together.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let open = !self.http.listen.ip().is_loopback();
+        if self.auth.mode == AuthMode::None && open && !self.auth.insecure_bind {
+            return Err(ConfigError(format!(
+                "http.listen is {}, which others can reach, and auth.mode is none, which lets everybody in; \
+                 set auth.mode: header behind a gateway, listen on 127.0.0.1, or set auth.insecure_bind \
+                 (--insecure-bind) if the network itself is trusted",
+                self.http.listen
+            )));
+        }
+        if self.http.listen == self.admin.listen && self.http.listen.port() != 0 {
+            return Err(ConfigError("http.listen and admin.listen must differ".into()));
+        }
+        longhaul_model::TenantId::parse(&self.self_scrape.tenant)
+            .map_err(|error| ConfigError(format!("self_scrape.tenant: {error}")))?;
+        if self.self_scrape.interval.ms < 1000 {
+            return Err(ConfigError("self_scrape.interval must be 1s or more".into()));
+        }
+        if self.memory.chunk_budget.bytes < 1 << 20 || self.memory.series_budget.bytes < 1 << 20 {
+            return Err(ConfigError("memory.chunk_budget and memory.series_budget must be 1MiB or more".into()));
+        }
+        Ok(())
+    }
+
+    /// The bucket's URL.
+    pub fn store_url(&self) -> Result<String, ConfigError> {
+        if let Some(url) = &self.store.url {
+            return Ok(url.clone());
+        }
+        let dir = std::path::absolute(self.data_dir.join("bucket"))
+            .map_err(|error| ConfigError(format!("data_dir: {error}")))?;
+        url::Url::from_directory_path(&dir)
+            .map(|url| url.to_string())
+            .map_err(|()| ConfigError(format!("data_dir {} cannot be written as a URL", dir.display())))
+    }
+
+    /// What of this concerns ingesting.
+    pub fn ingest_settings(&self, cores: usize) -> IngestSettings {
+        IngestSettings {
+            limits: self.write_limits(),
+            cut_delay_ms: self.ship.cut_delay.ms,
+            late_cut_interval_ms: self.ship.late_cut_interval.ms,
+            chunk_budget_bytes: self.memory.chunk_budget.bytes,
+            series_budget_bytes: self.memory.series_budget.bytes,
+            replay_bytes_max: self.log.replay_max.bytes,
+            ship_small_bytes: self.ship.small.bytes,
+            ship_max_age_ms: self.ship.max_age.ms,
+            inflight_bytes_max: self.memory.inflight_max.bytes,
+            lanes: cores,
+            ..IngestSettings::default()
+        }
+    }
+
+    /// What of this bounds a write.
+    pub fn write_limits(&self) -> WriteLimits {
+        let limits = &self.limits;
+        WriteLimits {
+            series_max: match limits.series_max {
+                Limit::AtMost(count) => Some(count),
+                Limit::Unlimited => None,
+            },
+            label_names_max: limits.label_names_max,
+            label_name_bytes_max: limits.label_name_bytes_max,
+            label_value_bytes_max: limits.label_value_bytes_max,
+            label_set_bytes_max: limits.label_set_bytes_max,
+            future_max_ms: limits.future_max.ms,
+            retention_ms: limits.retention.map(|retention| retention.ms),
+            out_of_order_max_age_ms: limits.out_of_order_max_age.map(|age| age.ms),
+        }
+    }
+
+    /// What of this concerns the log.
+    pub fn log_settings(&self) -> LogSettings {
+        let sync = match self.log.sync {
+            LogSync::Commit => SyncMode::Commit,
+            LogSync::Every(interval) => SyncMode::Interval(interval.ms as u64),
+        };
+        LogSettings { segment_size_bytes: self.log.segment_size.bytes, sync, ..LogSettings::default() }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::AtMost(count) => serializer.serialize_u64(*count),
+            Self::Unlimited => serializer.serialize_str("unlimited"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        match text.parse() {
+            Ok(count) if count > 0 => Ok(Self::AtMost(count)),
+            _ => Err(serde::de::Error::custom(format!("{text:?} is no limit; write a number above 0 or `unlimited`"))),
+        }
+    }
+}
+
+impl Serialize for LogSync {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Commit => serializer.serialize_str("commit"),
+            Self::Every(interval) => interval.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LogSync {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "commit" => Ok(Self::Commit),
+            _ => match Duration::parse(&text) {
+                Ok(interval) if interval.ms > 0 => Ok(Self::Every(interval)),
+                _ => Err(serde::de::Error::custom(format!("{text:?}: write `commit` or an interval such as 100ms"))),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

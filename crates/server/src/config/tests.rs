@@ -1,0 +1,63 @@
+use super::*;
+
+fn example() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/longhaul.example.yaml");
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The example shows the defaults, so that it parses to exactly them; and it shows every key.
+#[test]
+fn the_example_holds_every_key_with_its_default() {
+    let example = example();
+    assert_eq!(Config::parse(&example).unwrap(), Config::default());
+    let yaml = serde_json::to_value(Config::default()).unwrap();
+    let mut keys = Vec::new();
+    collect_keys(&yaml, &mut keys);
+    for key in keys {
+        assert!(example.contains(&format!("{key}:")), "deploy/longhaul.example.yaml lacks the key {key}");
+    }
+}
+
+fn collect_keys(value: &serde_json::Value, keys: &mut Vec<String>) {
+    if let Some(map) = value.as_object() {
+        for (key, value) in map {
+            keys.push(key.clone());
+            collect_keys(value, keys);
+        }
+    }
+}
+
+#[test]
+fn unknown_keys_and_wrong_values_are_named_with_their_place() {
+    let error = Config::parse("http:\n  lisen: 127.0.0.1:1\n").unwrap_err().to_string();
+    assert!(error.contains("lisen") && error.contains("line 2"), "{error}");
+    let error = Config::parse("log:\n  sync: sometimes\n").unwrap_err().to_string();
+    assert!(error.contains("commit") && error.contains("line 2"), "{error}");
+    let error = Config::parse("limits:\n  series_max: 0\n").unwrap_err().to_string();
+    assert!(error.contains("unlimited"), "{error}");
+    assert_eq!(Config::parse("# nothing\n\n").unwrap(), Config::default());
+}
+
+#[test]
+fn no_authentication_stays_on_loopback() {
+    let mut config = Config::default();
+    config.check().unwrap();
+    config.http.listen = "0.0.0.0:9009".parse().unwrap();
+    assert!(config.check().unwrap_err().to_string().contains("--insecure-bind"));
+    config.auth.insecure_bind = true;
+    config.check().unwrap();
+    config.auth = AuthConfig { mode: AuthMode::Header, insecure_bind: false };
+    config.check().unwrap();
+}
+
+#[test]
+fn values_reach_the_settings() {
+    let config = Config::parse(
+        "limits: {series_max: 7, retention: 1d}\nlog: {sync: 100ms, replay_max: 1GiB}\nmemory: {chunk_budget: 3MiB}\n",
+    )
+    .unwrap();
+    let ingest = config.ingest_settings(3);
+    assert_eq!((ingest.limits.series_max, ingest.limits.retention_ms), (Some(7), Some(86_400_000)));
+    assert_eq!((ingest.replay_bytes_max, ingest.chunk_budget_bytes, ingest.lanes), (1 << 30, 3 << 20, 3));
+    assert_eq!(config.log_settings().sync, SyncMode::Interval(100));
+}

@@ -1,0 +1,50 @@
+//! The HTTP surface: what is where. Handlers parse, call and render; what they call lives in the crates below.
+
+pub(crate) mod admin;
+pub(crate) mod auth;
+pub(crate) mod error;
+pub(crate) mod health;
+pub(crate) mod json;
+pub(crate) mod labels;
+pub(crate) mod params;
+pub(crate) mod push;
+pub(crate) mod query;
+pub(crate) mod status;
+
+use crate::app::AppState;
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use tower_http::compression::CompressionLayer;
+
+/// The main listener.
+pub(crate) fn router(app: &AppState) -> Router {
+    let read = Router::new()
+        .merge(query::routes())
+        .merge(labels::routes())
+        .merge(status::routes())
+        .layer(CompressionLayer::new());
+    let api = push::routes().merge(read);
+    Router::new()
+        .nest("/api/v1", api.clone())
+        .nest("/prometheus/api/v1", api)
+        .merge(health::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), observe))
+        .with_state(app.clone())
+}
+
+/// The operators' listener.
+pub(crate) fn admin_router(app: &AppState) -> Router {
+    admin::routes().merge(health::routes()).with_state(app.clone())
+}
+
+/// Counts requests by route and status, and how long they took.
+async fn observe(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("other".to_owned(), |path| path.as_str().to_owned());
+    let started_ns = app.clock.monotonic_ns();
+    let response = next.run(request).await;
+    let seconds = (app.clock.monotonic_ns() - started_ns) as f64 / 1e9;
+    app.metrics.observe_request(&route, response.status().as_u16(), seconds);
+    response
+}

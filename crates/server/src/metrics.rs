@@ -1,0 +1,143 @@
+//! Our own metrics, prefix `longhaul_`.
+
+use longhaul_bucket::StoreMetrics;
+use longhaul_ingest::Ingester;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Upper bounds of request durations, seconds.
+const DURATIONS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteStatus {
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+/// Everything that `/metrics` shows.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RouteStatus, Counter>,
+    durations: Family<Route, Histogram>,
+}
+
+impl Metrics {
+    pub(crate) fn new(ingester: Ingester, store: Arc<StoreMetrics>) -> Self {
+        let mut registry = Registry::with_prefix("longhaul");
+        let requests = Family::default();
+        registry.register("http_requests", "HTTP requests by route and status", requests.clone());
+        let durations = Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(DURATIONS));
+        registry.register("http_request_duration_seconds", "Time to answer HTTP requests", durations.clone());
+        registry.register_collector(Box::new(IngestCollector { ingester }));
+        registry.register_collector(Box::new(StoreCollector { store }));
+        Self { registry, requests, durations }
+    }
+
+    pub(crate) fn observe_request(&self, route: &str, status: u16, seconds: f64) {
+        self.requests.get_or_create(&RouteStatus { route: route.to_owned(), status }).inc();
+        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(seconds);
+    }
+
+    /// The metrics as OpenMetrics text.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a string does not fail");
+        text
+    }
+}
+
+struct IngestCollector {
+    ingester: Ingester,
+}
+
+impl std::fmt::Debug for IngestCollector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IngestCollector")
+    }
+}
+
+impl Collector for IngestCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let (metrics, totals) = (self.ingester.metrics(), self.ingester.totals());
+        let counters: [(&str, &str, &AtomicU64); 11] = [
+            ("samples_stored", "Samples stored", &metrics.samples_stored),
+            ("samples_duplicate", "Samples that were there already", &metrics.samples_duplicate),
+            ("samples_refused", "Samples, histograms and exemplars refused", &metrics.samples_refused),
+            ("writes_turned_away", "Writes answered with 503", &metrics.requests_turned_away),
+            ("parts_written", "Parts cut from heads", &metrics.parts_written),
+            ("cuts_failed", "Cuts that failed", &metrics.cuts_failed),
+            ("heads_logged_again", "Tiny heads logged again", &metrics.heads_logged_again),
+            ("blocks_shipped", "Blocks shipped", &metrics.blocks_shipped),
+            ("ships_failed", "Ships that failed and are tried again", &metrics.ships_failed),
+            ("samples_replayed", "Samples replayed at start", &metrics.samples_replayed),
+            ("log_damage", "Damaged places found in the log at start", &metrics.log_damage),
+        ];
+        for (name, help, value) in counters {
+            counter(&mut encoder, name, help, value.load(Relaxed))?;
+        }
+        let gauges = [
+            ("tenants", "Tenants in memory", totals.tenants as u64),
+            ("head_series", "Series in memory", totals.series),
+            ("head_samples", "Samples in memory", totals.samples),
+            ("head_chunk_bytes", "Bytes of chunks in memory", totals.chunk_bytes),
+            ("head_series_bytes", "Bytes of labels, postings and tables in memory", totals.series_bytes),
+            ("parts", "Local parts", totals.parts as u64),
+            ("log_bytes", "Bytes of log on disk", totals.log_bytes),
+            ("log_end_offset", "Last durable offset of the log", totals.log_end),
+        ];
+        for (name, help, value) in gauges {
+            gauge(&mut encoder, name, help, value)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct StoreCollector {
+    store: Arc<StoreMetrics>,
+}
+
+impl Collector for StoreCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let store = &self.store;
+        let counters = [
+            ("store_gets", "GETs to the store", &store.gets),
+            ("store_puts", "PUTs to the store", &store.puts),
+            ("store_lists", "LISTs to the store", &store.lists),
+            ("store_heads", "HEADs to the store", &store.heads),
+            ("store_deletes", "DELETEs to the store", &store.deletes),
+            ("store_read_bytes", "Bytes read from the store", &store.read_bytes),
+            ("store_written_bytes", "Bytes written to the store", &store.written_bytes),
+            ("store_errors", "Failed calls to the store", &store.errors),
+        ];
+        for (name, help, value) in counters {
+            counter(&mut encoder, name, help, value.load(Relaxed))?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Result<(), std::fmt::Error> {
+    let metric = ConstCounter::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Result<(), std::fmt::Error> {
+    let metric = ConstGauge::new(value as i64);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
