@@ -16,7 +16,8 @@ use std::hash::BuildHasher;
 pub(crate) struct LabelTable {
     texts: Vec<Box<str>>,
     by_text: HashTable<u32>,
-    hasher: foldhash::fast::FixedState,
+    /// Seeded anew each time: the texts come from outside. Nothing that is written depends on it.
+    hasher: foldhash::fast::RandomState,
     pairs: HashMap<(u32, u32), Ordinals, foldhash::fast::FixedState>,
     previous: Option<Labels>,
     previous_ids: Vec<(u32, u32)>,

@@ -343,14 +343,17 @@ impl<'a> Selection<'a> {
         Ok(postings)
     }
 
-    /// The pages in which to look for the given values of a label; those that the filter excludes are left out.
+    /// The pages in which to look for the given values of a label, and for which; in the order of the pages. Values
+    /// that the filter excludes are left out.
     fn pages_of_values<'v>(&self, name: u32, values: &[&'v str]) -> Vec<(usize, &'v str)> {
         let entry = &self.lookup.names[name as usize];
         let filter = |value: &&&str| {
             !value.is_empty() && (!entry.filtered || filter::may_contain(&self.lookup.filter, &entry.text, value))
         };
         let page = |value: &&'v str| Some((self.lookup.page_of(name, value)?, *value));
-        values.iter().filter(filter).filter_map(page).collect()
+        let mut pages: Vec<_> = values.iter().filter(filter).filter_map(page).collect();
+        pages.sort_unstable();
+        pages
     }
 
     /// The pages with the values of a label that begin with `prefix` without those that hold a single value which
@@ -403,15 +406,18 @@ impl<'a> Selection<'a> {
         Ok(())
     }
 
-    /// The series of one pair; of the empty value: those that have the name at all.
-    fn exactly(&self, page: usize, name: u32, value: &str) -> Result<RoaringBitmap> {
+    /// The series of a label's values, of which `values` are those to be looked for in this page, sorted; of the empty
+    /// value: those that have the name at all.
+    fn of_values(&self, page: usize, name: u32, values: &[(usize, &str)]) -> Result<RoaringBitmap> {
         let mut found = RoaringBitmap::new();
+        let mut values = values.iter().map(|(_, value)| *value).peekable();
         self.scan(page, |entry| {
-            let order = (entry.name, entry.value).cmp(&(name, value));
-            if order.is_eq() {
-                found = self.decode(&entry)?;
+            let order = |value: &&str| (name, *value).cmp(&(entry.name, entry.value));
+            while values.next_if(|value| order(value).is_lt()).is_some() {}
+            if values.next_if(|value| order(value).is_eq()).is_some() {
+                found |= self.decode(&entry)?;
             }
-            Ok(order.is_lt())
+            Ok(values.peek().is_some())
         })?;
         Ok(found)
     }
@@ -441,6 +447,9 @@ impl LabelIndex for Selection<'_> {
                     let eager = bytes <= EAGER_BYTES;
                     wanted.extend(pages.filter(|page| eager || !self.lookup.postings_pages[*page].single));
                 }
+                Announced::Name(name) => {
+                    wanted.extend(self.lookup.name(name).and_then(|name| self.lookup.page_of(name, "")));
+                }
             }
         }
         self.fetch(wanted)
@@ -457,8 +466,8 @@ impl LabelIndex for Selection<'_> {
         let pages = self.pages_of_values(name, values);
         self.fetch(pages.iter().map(|(page, _)| *page).collect())?;
         let mut found = RoaringBitmap::new();
-        for (page, value) in pages {
-            found |= self.exactly(page, name, value)?;
+        for values in pages.chunk_by(|a, b| a.0 == b.0) {
+            found |= self.of_values(values[0].0, name, values)?;
         }
         Ok(found)
     }
@@ -483,6 +492,6 @@ impl LabelIndex for Selection<'_> {
         let found = self.lookup.name(name).and_then(|name| Some((self.lookup.page_of(name, "")?, name)));
         let Some((page, name)) = found else { return Ok(RoaringBitmap::new()) };
         self.fetch(vec![page])?;
-        self.exactly(page, name, "")
+        self.of_values(page, name, &[(page, "")])
     }
 }

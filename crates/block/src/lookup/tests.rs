@@ -97,6 +97,16 @@ fn a_plan_is_fetched_in_one_round_of_no_more_than_a_range_a_label() {
     assert!(selection.with_values("path", &["no such path"]).unwrap().is_empty());
     assert!(selection.with_values("pod", &["no such pod"]).unwrap().is_empty());
     assert!(files.rounds.lock().unwrap().is_empty());
+    // Who has a label at all is one page, however many values there are; an expression needs all of them, at once.
+    let whole = Selection::new(&lookup);
+    whole.prefetch(&[Announced::Name("pod"), Announced::Prefix("pod", "pod-01")]).unwrap();
+    assert_eq!(whole.with_name("pod").unwrap().len(), 20_000);
+    assert_eq!(whole.with_values_where("pod", "pod-01", &mut |_| true).unwrap().len(), 10_000);
+    assert_eq!(std::mem::take(&mut *files.rounds.lock().unwrap()).len(), 1);
+    let selection = Selection::new(&lookup);
+    selection.prefetch(&[Announced::Name("pod")]).unwrap();
+    let read = std::mem::take(&mut *files.rounds.lock().unwrap());
+    assert!(read[0].1[0].end - read[0].1[0].start < 2 * PAGE_BYTES as u64, "{read:?}");
     // Without a hint the footer takes one read more at most.
     let lookup = Lookup::open(files.clone(), None, 0).unwrap();
     assert_eq!(lookup.series(), 20_000);
