@@ -228,3 +228,25 @@ fn with_an_interval_a_crash_loses_at_most_what_was_not_synced() {
     }
     println!("{recoveries} recoveries with syncs by the clock");
 }
+
+#[test]
+fn what_a_recovery_found_is_durable_from_then_on() {
+    // A process is killed before it could sync: its frames are readable, and would not survive the machine.
+    let fs = new_disk();
+    let world = World::new(&[5]);
+    let mut writer = open_writer(&fs, LogSettings { sync: SyncMode::Interval(1000), ..settings() });
+    commit_batch(&mut writer, world.scrape(0..5, 1)).unwrap();
+    drop(writer);
+    let opened = open_log(&fs, settings());
+    assert_eq!(replayed(&opened).len(), 1);
+    let recovered = fs.trace_len();
+    let mut writer = opened.into_writer();
+    commit_batch(&mut writer, world.scrape(0..5, 2)).unwrap();
+    for prefix in recovered..=fs.trace_len() {
+        for disk in (0..20).flat_map(|seed| fs.crash_states(prefix, seed)) {
+            let opened = open_log(&disk, settings());
+            assert_eq!(opened.damage(), []);
+            assert!(replayed(&opened).contains_key(&1));
+        }
+    }
+}
