@@ -70,7 +70,6 @@ impl Server {
             blocks: Arc::new(BlockCache::new(16)),
             query_slots: Arc::new(Semaphore::new(config.query.concurrent_max)),
             clock,
-            store,
             ingester,
             config,
         }));
