@@ -3,6 +3,9 @@
 use crate::ast::BinaryOp;
 use crate::engine::points::Presence;
 
+/// An operator on columns of the same length: the left one becomes the result.
+pub type Column = fn(&mut [f64], &[f64]);
+
 /// `lhs op rhs` for two scalars; a comparison yields 1 or 0.
 pub fn calculate(op: BinaryOp, lhs: f64, rhs: f64) -> f64 {
     let mut out = [lhs];
@@ -27,8 +30,8 @@ pub fn holds(op: BinaryOp, lhs: f64, rhs: f64) -> bool {
     }
 }
 
-/// The column form of an arithmetic operator: the left column becomes the result. None for comparisons and sets.
-pub fn arithmetic(op: BinaryOp) -> Option<fn(&mut [f64], &[f64])> {
+/// The column form of an arithmetic operator. None for comparisons and sets.
+pub fn arithmetic(op: BinaryOp) -> Option<Column> {
     macro_rules! column {
         ($apply:expr) => {
             |lhs: &mut [f64], rhs: &[f64]| {

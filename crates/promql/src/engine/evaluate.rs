@@ -13,18 +13,18 @@ use crate::engine::collide;
 use crate::engine::dates::part_of_date;
 use crate::engine::histogram_quantile::{BucketSeries, Buckets, Question};
 use crate::engine::hold::{Collect, CountValues, Quantile};
-use crate::engine::labels::{Grouping, Join, Replacement, is_label_name, is_metadata, without_metadata};
+use crate::engine::labels::{Grouping, is_label_name, without_metadata};
 use crate::engine::matching::VectorOperator;
+use crate::engine::pipe::{Pipe, is_stage, text, texts};
 use crate::engine::points::{Grid, Presence, SeriesPoints};
 use crate::engine::pool::Pool;
-use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::Naming;
 use crate::engine::sort;
-use crate::engine::stage::{Decode, Line, Stage, repeat};
-use crate::engine::stream::{Feed, SharedSeries, Sink, chunk_bytes, drive};
+use crate::engine::stage::{Line, repeat};
+use crate::engine::stream::{SharedSeries, Sink, chunk_bytes, drive};
 use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
-use crate::engine::window::{Windows, drop_stale};
+use crate::engine::window::drop_stale;
 use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
@@ -38,33 +38,22 @@ use std::sync::Arc;
 /// One query under way.
 pub struct Run {
     source: Arc<dyn SeriesSource>,
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     /// Answers of the source that more than one selector reads.
     shared: Vec<Mutex<Option<Arc<SharedSeries>>>>,
     pool: Arc<Pool>,
     budget: Budget,
     notes: Arc<Annotations>,
-    delayed: bool,
+    pub(super) delayed: bool,
     tasks: Tasks,
 }
 
 /// Series over a node's grid, accounted for.
-struct Vector {
-    series: Vec<SeriesPoints>,
-    held: Held,
-}
-
-/// A line that is not running yet.
-struct Pipe {
-    feed: Feed,
-    decode: Option<Decode>,
-    stages: Vec<Stage>,
-    /// The longest grid on the way.
-    steps: usize,
-    /// Whether dropping names makes no two series equal.
-    one_name: bool,
-    /// Whether equal series may come out that are to be merged.
-    may_merge: bool,
+pub struct Vector {
+    /// The series.
+    pub series: Vec<SeriesPoints>,
+    /// Accounts for them.
+    pub held: Held,
 }
 
 impl Run {
@@ -178,17 +167,17 @@ impl Run {
     }
 
     /// One value a step.
-    fn scalar(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Arc<[f64]>> {
+    pub(super) fn scalar(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Arc<[f64]>> {
         self.tasks.spawn(Arc::clone(self).scalar_task(Arc::clone(node)))
     }
 
     /// All series of an instant vector over its grid.
-    fn vector(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Vector> {
+    pub(super) fn vector(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Vector> {
         self.tasks.spawn(Arc::clone(self).vector_task(Arc::clone(node)))
     }
 
     /// The line that yields a vector's series one by one.
-    fn pipe(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Pipe> {
+    pub(super) fn pipe(self: &Arc<Self>, node: &Arc<Node>) -> Answer<Pipe> {
         self.tasks.spawn(Arc::clone(self).pipe_task(Arc::clone(node)))
     }
 
@@ -271,7 +260,7 @@ impl Run {
         }
     }
 
-    fn held(&self, series: Vec<SeriesPoints>) -> Result<Vector, QueryError> {
+    pub(super) fn held(&self, series: Vec<SeriesPoints>) -> Result<Vector, QueryError> {
         let held = self.budget.hold(series.iter().map(SeriesPoints::size_bytes).sum())?;
         Ok(Vector { series, held })
     }
@@ -416,7 +405,7 @@ impl Run {
         self.held(series)
     }
 
-    async fn collect(&self, pipe: Pipe) -> Result<Vector, QueryError> {
+    pub(super) async fn collect(&self, pipe: Pipe) -> Result<Vector, QueryError> {
         let collected = self.drive(pipe, |series| series, Collect::new(self.budget.hold(0)?)).await?;
         Ok(Vector { series: collide::merge_marked(collected.series)?, held: collected.held })
     }
@@ -436,140 +425,7 @@ impl Run {
         drive(&self.pool, pipe.feed, line, pipe.steps, prepare, sink).await
     }
 
-    async fn pipe_task(self: Arc<Self>, node: Arc<Node>) -> Result<Pipe, QueryError> {
-        if node.grid.steps == 0 {
-            return Ok(self.ready(self.held(Vec::new())?, 0));
-        }
-        let pipe = match &node.kind {
-            NodeKind::Instant { fetch, windows, timestamps } => {
-                let naming = self.naming(*fetch);
-                let decode = Decode::Instant { windows: *windows, timestamps: *timestamps, naming };
-                let merges = *timestamps && !naming.one_name;
-                Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
-            }
-            NodeKind::OverRange { function, input, input_span, args } => {
-                Some(self.over_range(function.func, input, *input_span, args, &node).await?)
-            }
-            NodeKind::Negate(inner) => {
-                let pipe = self.pipe(inner).await?;
-                Some(pipe.then(self.delayed, |naming| Stage::Map(|value| -value, naming)))
-            }
-            NodeKind::Binary { op, sides, return_bool, matching: None } => {
-                let scalar_left = sides[0].yields == ValueType::Scalar;
-                let [scalar, vector] = if scalar_left { [0, 1] } else { [1, 0] };
-                let scalar = self.scalar(&sides[scalar]).await?;
-                let (op, return_bool) = (*op, *return_bool);
-                let stage = |naming| Stage::Scalar { op, scalar, scalar_left, return_bool, naming };
-                Some(self.pipe(&sides[vector]).await?.then(self.delayed, stage))
-            }
-            NodeKind::Call { function, args } => self.stage_call(function.func, args, &node).await?,
-            _ => None,
-        };
-        match pipe {
-            Some(pipe) => Ok(pipe),
-            None => Ok(self.ready(self.vector(&node).await?, node.grid.steps)),
-        }
-    }
-
-    /// Functions of single series. None: it is none.
-    async fn stage_call(
-        self: &Arc<Self>,
-        func: Func,
-        args: &[Arc<Node>],
-        node: &Node,
-    ) -> Result<Option<Pipe>, QueryError> {
-        let Some(input) = args.first().filter(|input| input.yields == ValueType::Vector) else { return Ok(None) };
-        let scalars = async |from: usize| -> Result<Vec<Arc<[f64]>>, QueryError> {
-            let mut scalars = Vec::new();
-            for arg in args.iter().skip(from) {
-                scalars.push(self.scalar(arg).await?);
-            }
-            Ok(scalars)
-        };
-        let stage: Box<dyn FnOnce(Naming) -> Stage + Send> = match func {
-            Func::Round => {
-                let to = scalars(1).await?.pop().unwrap_or_else(|| vec![1.0; node.grid.steps].into());
-                Box::new(move |naming| Stage::Round(to, naming))
-            }
-            Func::Clamp | Func::ClampMin | Func::ClampMax => {
-                let mut bounds = scalars(1).await?.into_iter();
-                let min = (func != Func::ClampMax).then(|| bounds.next()).flatten();
-                let max = (func != Func::ClampMin).then(|| bounds.next()).flatten();
-                Box::new(move |naming| Stage::Clamp { min, max, naming })
-            }
-            Func::Timestamp => {
-                let grid = node.grid;
-                Box::new(move |naming| Stage::StepTime(grid, naming))
-            }
-            Func::LabelReplace => {
-                let replacement = Replacement::new(text(&args[1]), text(&args[2]), text(&args[3]), text(&args[4]))?;
-                Box::new(move |_| Stage::Replace(Box::new(replacement)))
-            }
-            Func::LabelJoin => {
-                let join = Join::new(text(&args[1]), text(&args[2]), texts(&args[3..]))?;
-                Box::new(move |_| Stage::Join(Box::new(join)))
-            }
-            _ => match math::unary(func).or_else(|| part_of_date(func)) {
-                Some(function) => Box::new(move |naming| Stage::Map(function, naming)),
-                None => return Ok(None),
-            },
-        };
-        let mut pipe = self.pipe(input).await?;
-        if matches!(func, Func::LabelReplace | Func::LabelJoin) {
-            pipe.one_name = false;
-        }
-        Ok(Some(pipe.then(self.delayed, stage)))
-    }
-
-    async fn over_range(
-        self: &Arc<Self>,
-        func: Func,
-        input: &RangeInput,
-        input_span: Span,
-        args: &[Arc<Node>],
-        node: &Node,
-    ) -> Result<Pipe, QueryError> {
-        let mut scalars = Vec::with_capacity(args.len());
-        for arg in args {
-            scalars.push(self.scalar(arg).await?);
-        }
-        let spans = [input_span, args.first().map_or(node.span, |arg| arg.span)];
-        let function = |windows: Windows, naming| RangeFunction { func, windows, args: scalars, spans, naming };
-        match input {
-            RangeInput::Selector { fetch, windows } => {
-                let decode = Decode::Range(function(*windows, self.naming(*fetch)));
-                self.fetched(*fetch, decode, node.grid.steps, false).await
-            }
-            RangeInput::Subquery { inner, windows } => {
-                let mut pipe = self.pipe(inner).await?;
-                if pipe.may_merge {
-                    // Equal series are one before the windows slide over them.
-                    pipe = self.ready(self.collect(pipe).await?, inner.grid.steps);
-                }
-                let naming = Naming { delayed: self.delayed, one_name: pipe.one_name };
-                pipe.steps = pipe.steps.max(node.grid.steps);
-                pipe.stages.push(Stage::OverSubquery(inner.grid, Box::new(function(*windows, naming))));
-                Ok(pipe)
-            }
-        }
-    }
-
-    fn naming(&self, fetch: usize) -> Naming {
-        Naming { delayed: self.delayed, one_name: self.plan.fetches[fetch].has_one_name() }
-    }
-
-    /// A line that begins at the source.
-    async fn fetched(&self, fetch: usize, decode: Decode, steps: usize, may_merge: bool) -> Result<Pipe, QueryError> {
-        let feed = if self.plan.fetches[fetch].uses > 1 {
-            Feed::Shared(self.shared(fetch).await?, 0)
-        } else {
-            Feed::Source { set: self.select(fetch).await?, pending: Vec::new().into_iter() }
-        };
-        let one_name = self.plan.fetches[fetch].has_one_name();
-        Ok(Pipe { feed, decode: Some(decode), stages: Vec::new(), steps, one_name, may_merge })
-    }
-
-    async fn select(&self, fetch: usize) -> Result<Box<dyn crate::source::SeriesSet>, QueryError> {
+    pub(super) async fn select(&self, fetch: usize) -> Result<Box<dyn crate::source::SeriesSet>, QueryError> {
         self.budget.check()?;
         let fetch = &self.plan.fetches[fetch];
         let request = SelectRequest { matchers: fetch.matchers.clone(), range: fetch.range };
@@ -577,7 +433,7 @@ impl Run {
     }
 
     /// The whole answer to a fetch, asked for once.
-    async fn shared(&self, fetch: usize) -> Result<Arc<SharedSeries>, QueryError> {
+    pub(super) async fn shared(&self, fetch: usize) -> Result<Arc<SharedSeries>, QueryError> {
         let mut slot = self.shared[fetch].lock().await;
         if let Some(shared) = &*slot {
             return Ok(Arc::clone(shared));
@@ -595,28 +451,6 @@ impl Run {
         *slot = Some(Arc::clone(&shared));
         Ok(shared)
     }
-
-    /// A line that begins at what another operator has made.
-    fn ready(&self, vector: Vector, steps: usize) -> Pipe {
-        let nameless = |series: &SeriesPoints| !series.labels.iter().any(|(name, _)| is_metadata(name));
-        Pipe {
-            one_name: vector.series.iter().all(nameless),
-            feed: Feed::Points { rest: vector.series.into_iter(), _held: vector.held },
-            decode: None,
-            stages: Vec::new(),
-            steps,
-            may_merge: false,
-        }
-    }
-}
-
-impl Pipe {
-    /// The line with one more stage.
-    fn then(mut self, delayed: bool, stage: impl FnOnce(Naming) -> Stage) -> Self {
-        self.stages.push(stage(Naming { delayed, one_name: self.one_name }));
-        self.may_merge |= !self.one_name;
-        self
-    }
 }
 
 fn to_range(series: SeriesPoints, grid: &Grid) -> RangeSeries {
@@ -630,30 +464,4 @@ fn to_range(series: SeriesPoints, grid: &Grid) -> RangeSeries {
         }
     }
     RangeSeries { labels: series.labels, points }
-}
-
-/// Whether a function looks at one series at a time, so that [`Run::stage_call`] knows it.
-fn is_stage(func: Func) -> bool {
-    let own = matches!(
-        func,
-        Func::Round
-            | Func::Clamp
-            | Func::ClampMin
-            | Func::ClampMax
-            | Func::Timestamp
-            | Func::LabelReplace
-            | Func::LabelJoin
-    );
-    own || math::unary(func).is_some() || part_of_date(func).is_some()
-}
-
-fn text(node: &Node) -> &str {
-    match &node.kind {
-        NodeKind::Text(text) => text,
-        _ => "",
-    }
-}
-
-fn texts(nodes: &[Arc<Node>]) -> Vec<String> {
-    nodes.iter().map(|node| text(node).to_owned()).collect()
 }

@@ -59,7 +59,7 @@ fn gain(window: &Window<'_>) -> f64 {
 
 #[inline(always)]
 fn stretch<const COUNTER: bool>(window: Window<'_>, gain: f64, range_ms: i64, per: f64) -> Option<f64> {
-    if window.len() < 2 {
+    if window.samples() < 2 {
         return None;
     }
     let times = window.times();

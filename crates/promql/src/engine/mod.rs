@@ -23,6 +23,7 @@ mod labels;
 mod matching;
 mod math;
 mod over_time;
+mod pipe;
 pub mod points;
 mod pool;
 mod range_functions;

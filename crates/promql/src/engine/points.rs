@@ -64,7 +64,7 @@ impl Presence {
     pub fn all(steps: usize) -> Self {
         let mut words = SmallVec::from_elem(u64::MAX, steps.div_ceil(64));
         if let Some(last) = words.last_mut()
-            && steps % 64 != 0
+            && !steps.is_multiple_of(64)
         {
             *last = (1 << (steps % 64)) - 1;
         }

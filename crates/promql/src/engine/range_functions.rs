@@ -71,7 +71,7 @@ impl RangeFunction {
             Func::AvgOverTime => slide(samples, windows, out, |window| Some(over_time::mean(window.values()))),
             Func::MaxOverTime => slide(samples, windows, out, |window| Some(over_time::max(window.values()))),
             Func::MinOverTime => slide(samples, windows, out, |window| Some(over_time::min(window.values()))),
-            Func::CountOverTime => slide(samples, windows, out, |window| Some(window.len() as f64)),
+            Func::CountOverTime => slide(samples, windows, out, |window| Some(window.samples() as f64)),
             Func::PresentOverTime | Func::AbsentOverTime => slide(samples, windows, out, |_| Some(1.0)),
             Func::LastOverTime => slide(samples, windows, out, |window| window.values().last().copied()),
             Func::FirstOverTime => slide(samples, windows, out, |window| window.values().first().copied()),
@@ -81,7 +81,7 @@ impl RangeFunction {
             }
             Func::TsOfFirstOverTime => slide(samples, windows, out, |window| Some(seconds(window.times()[0]))),
             Func::TsOfLastOverTime => {
-                slide(samples, windows, out, |window| Some(seconds(window.times()[window.len() - 1])));
+                slide(samples, windows, out, |window| Some(seconds(window.times()[window.samples() - 1])));
             }
             Func::TsOfMaxOverTime => slide(samples, windows, out, |window| {
                 Some(seconds(window.times()[over_time::last_max(window.values())]))
@@ -99,11 +99,12 @@ impl RangeFunction {
                 });
             }
             Func::Deriv => slide(samples, windows, out, |window| {
-                (window.len() > 1).then(|| over_time::regression(window.times(), window.values(), window.times()[0]).0)
+                (window.samples() > 1)
+                    .then(|| over_time::regression(window.times(), window.values(), window.times()[0]).0)
             }),
             Func::PredictLinear => slide(samples, windows, out, |window| {
                 let origin_ms = windows.grid.time_ms(window.step);
-                (window.len() > 1).then(|| {
+                (window.samples() > 1).then(|| {
                     let (slope, intercept) = over_time::regression(window.times(), window.values(), origin_ms);
                     slope * self.args[0][window.step] + intercept
                 })
@@ -138,7 +139,7 @@ impl RangeFunction {
                     });
                 }
             }
-            (refused.is_none() && window.len() > 1).then(|| over_time::smooth(window.values(), smoothing, trend))
+            (refused.is_none() && window.samples() > 1).then(|| over_time::smooth(window.values(), smoothing, trend))
         });
         refused.map_or(Ok(()), |text| Err(QueryError::Execution(text)))
     }

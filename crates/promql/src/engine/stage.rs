@@ -12,7 +12,7 @@ use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
 use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::{Naming, instant};
 use crate::engine::window::{Windows, drop_stale, samples_of};
-use longhaul_chunk::{Columns, SeriesChunks, merge_into};
+use longhaul_chunk::{Chunk, Columns, SeriesChunks, merge_into};
 use std::sync::Arc;
 
 /// How a selector's samples become points.
@@ -89,7 +89,7 @@ impl Line {
         columns.clear();
         let points = match &self.decode {
             Some(Decode::Instant { windows, timestamps, naming }) => {
-                merge_into(&series.chunks, windows.reach(), columns)?;
+                merge_into(answering(&series.chunks, windows), windows.reach(), columns)?;
                 self.budget.count_samples(columns.len() as u64)?;
                 let mut points = instant(&series.labels, columns, windows, *timestamps);
                 if let (Some(points), true) = (&mut points, *timestamps) {
@@ -173,6 +173,16 @@ impl Stage {
         }
         Ok(Some(series))
     }
+}
+
+/// The chunks that can answer an instant selector. At a single step that is one: the last that begins in time holds the
+/// newest sample, if chunks do not overlap.
+fn answering<'a>(chunks: &'a [Chunk], windows: &Windows) -> &'a [Chunk] {
+    if windows.grid.steps > 1 || !chunks.windows(2).all(|pair| pair[0].max_ms < pair[1].min_ms) {
+        return chunks;
+    }
+    let begun = chunks.partition_point(|chunk| chunk.min_ms <= windows.end_ms(0));
+    &chunks[begun.saturating_sub(1)..begun]
 }
 
 fn clamp(series: &mut SeriesPoints, min: Option<&[f64]>, max: Option<&[f64]>) {

@@ -63,7 +63,7 @@ impl<'a> Window<'a> {
 
     /// How many samples are inside.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub fn samples(&self) -> usize {
         self.end - self.first
     }
 }

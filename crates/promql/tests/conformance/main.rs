@@ -1,4 +1,5 @@
 //! The engine against Prometheus: recorded answers (`golden`) and Prometheus' own test scripts (`script`).
+#![allow(clippy::print_stdout, reason = "tests say what they skip and how many pass")]
 
 mod golden;
 mod script;
