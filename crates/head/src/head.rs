@@ -51,6 +51,10 @@ pub enum Verdict {
     Stored,
     /// The same time with the same bits was there already: success, nothing stored.
     Duplicate,
+    /// The same, and what it equals is in an unfinished cut or in something older. Once that has left the machine, a
+    /// replay would take this sample for a new one and refuse what corrects it later: the caller records that it is to
+    /// be left out.
+    DuplicateOfOlder,
     /// The same time with other bits was there already: refused.
     Conflict,
 }
@@ -215,9 +219,10 @@ impl Head {
     /// Applies a sample whose time the series may have had before, or the series' first one.
     #[cold]
     fn apply_late(&self, series: &Series, sample: Sample, offset: u64, older: &dyn OlderSamples) -> Verdict {
-        let judge = |stored: f64| match stored.to_bits() == sample.value.to_bits() {
-            true => Verdict::Duplicate,
-            false => Verdict::Conflict,
+        let judge = |stored: f64, is_older: bool| match (stored.to_bits() == sample.value.to_bits(), is_older) {
+            (true, false) => Verdict::Duplicate,
+            (true, true) => Verdict::DuplicateOfOlder,
+            (false, _) => Verdict::Conflict,
         };
         let older_newest_ms = older.newest_ms();
         let hidden = self.pins.hidden();
@@ -226,13 +231,13 @@ impl Head {
             // What the series had before it was created here nobody knows: it may be anything older.
             samples.newest_ms = older_newest_ms;
         }
-        if let Some(stored) = samples.value_at(sample.t_ms, &hidden) {
-            return judge(stored);
+        if let Some((stored, is_in_cut)) = samples.value_at(sample.t_ms, &hidden) {
+            return judge(stored, is_in_cut);
         }
         let ask = sample.t_ms <= samples.newest_ms && sample.t_ms <= older_newest_ms;
         drop(samples);
         if ask && let Some(stored) = older.value_at(&series.labels(self), sample.t_ms) {
-            return judge(stored);
+            return judge(stored, true);
         }
         // Nothing has come in between: there is one lane.
         let mut ranges = self.ranges.lock();

@@ -81,25 +81,26 @@ impl Samples {
         }
     }
 
-    /// The value at `t_ms`, if the series has one in memory.
-    pub(crate) fn value_at(&self, t_ms: i64, hidden: &Hidden) -> Option<f64> {
+    /// The value at `t_ms`, if the series has one in memory, and whether a cut has taken it.
+    pub(crate) fn value_at(&self, t_ms: i64, hidden: &Hidden) -> Option<(f64, bool)> {
         if let Some(open) = &self.open {
             if open.max_ms() == t_ms {
-                return Some(open.last_value());
+                return Some((open.last_value(), false));
             }
             if open.min_ms() <= t_ms
                 && t_ms < open.max_ms()
                 && let Some(value) = find(open.bytes(), t_ms)
             {
-                return Some(value);
+                return Some((value, false));
             }
         }
         let rest = self.rest.as_ref()?;
         if let Ok(at) = rest.run.binary_search_by_key(&t_ms, |sample| sample.t_ms) {
-            return Some(rest.run[at].value);
+            return Some((rest.run[at].value, false));
         }
         let visible = rest.in_order.iter().chain(&rest.late).filter(|it| !hidden.contains(&it.cut));
-        visible.filter(|it| it.min_ms <= t_ms && t_ms <= it.max_ms()).find_map(|it| find(&it.data, t_ms))
+        let mut around = visible.filter(|it| it.min_ms <= t_ms && t_ms <= it.max_ms());
+        around.find_map(|it| find(&it.data, t_ms).map(|value| (value, it.cut != 0)))
     }
 
     /// Whether some sample in `range` can be seen. A chunk that overlaps it counts.

@@ -110,6 +110,12 @@ impl Opened {
         self.end
     }
 
+    /// Makes the next frame get an offset beyond `offset`, as if the log had given out that one. A new log that follows
+    /// on a lost one so keeps later offsets higher than earlier ones, whichever log they are of.
+    pub fn continue_after(&mut self, offset: Offset) {
+        self.end = self.end.max(offset);
+    }
+
     /// Damage found, oldest segment first. Found again at every start until the segment is released.
     pub fn damage(&self) -> &[Damage] {
         &self.damage

@@ -113,14 +113,14 @@ fn parts_are_asked_where_the_series_could_have_had_a_sample() {
     parts.add(view.series());
     head.release(&view);
     drop(view);
-    assert_eq!(head.apply(&series, sample(50, 1.0), 2, &parts), Verdict::Duplicate);
+    assert_eq!(head.apply(&series, sample(50, 1.0), 2, &parts), Verdict::DuplicateOfOlder);
     assert_eq!(head.apply(&series, sample(50, 2.0), 2, &parts), Verdict::Conflict);
     assert_eq!(head.apply(&series, sample(55, 2.0), 2, &parts), Verdict::Stored);
     // A head that was started anew has the parts only: what the series had is not known to it.
     let head = small_head();
     let series = get_or_create(&head, &[("__name__", "up")]);
     assert_eq!(head.apply(&series, sample(55, 1.0), 3, &parts), Verdict::Stored);
-    assert_eq!(head.apply(&series, sample(60, 1.0), 3, &parts), Verdict::Duplicate);
+    assert_eq!(head.apply(&series, sample(60, 1.0), 3, &parts), Verdict::DuplicateOfOlder);
     assert_eq!(head.apply(&series, sample(70, 2.0), 3, &parts), Verdict::Conflict);
     assert_eq!(head.apply(&series, sample(95, 2.0), 3, &parts), Verdict::Stored);
     // What is older than the machine remembers: the later offset wins.

@@ -122,11 +122,12 @@ impl World {
     fn apply(&mut self, series: usize, t_ms: i64, value: f64) {
         self.offset += 1;
         let handle = get_or_create(&self.head, SERIES[series]);
-        let in_head = self.samples.get(&(series, t_ms)).map(|it| it.0);
-        let there = in_head.or_else(|| self.parts.value_at(&labels(series), t_ms).map(f64::to_bits));
-        let expected = match there {
+        let in_head = self.samples.get(&(series, t_ms)).map(|it| (it.0, it.2 != Place::Uncut));
+        let older = || Some((self.parts.value_at(&labels(series), t_ms)?.to_bits(), true));
+        let expected = match in_head.or_else(older) {
             None => Verdict::Stored,
-            Some(bits) if bits == value.to_bits() => Verdict::Duplicate,
+            Some((bits, false)) if bits == value.to_bits() => Verdict::Duplicate,
+            Some((bits, true)) if bits == value.to_bits() => Verdict::DuplicateOfOlder,
             Some(_) => Verdict::Conflict,
         };
         let verdict = self.head.apply(&handle, sample(t_ms, value), self.offset, &self.parts);
