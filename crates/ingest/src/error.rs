@@ -53,6 +53,25 @@ pub enum IngestError {
 }
 
 impl IngestError {
+    /// Whether a part's own bytes are at fault, so that trying again will not help.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Part { source, .. } => source.is_corrupt(),
+            Self::Unsound { .. } => true,
+            Self::Io { source, .. } => matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof),
+            _ => false,
+        }
+    }
+
+    /// Whether the store is the reason, so that it is of no use to ask it for another tenant's sake right away.
+    pub(crate) fn is_of_store(&self) -> bool {
+        match self {
+            Self::Bucket(error) | Self::Commit(CommitError::Bucket(error)) => error.is_transient(),
+            Self::Commit(CommitError::Unclear { .. } | CommitError::Contended(_)) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

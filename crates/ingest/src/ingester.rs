@@ -19,14 +19,15 @@ use crate::{cut, ship};
 use longhaul_bucket::{BucketError, Store, TenantStore};
 use longhaul_disk::Fs;
 use longhaul_head::{HashSeed, Head, HeadSettings, HeadStats, Numbers};
-use longhaul_log::{Append, LogSettings, Rejection};
-use longhaul_model::{Clock, IdSource, LogId, TenantId, WriteBatch};
-use parking_lot::RwLock;
+use longhaul_log::{Append, LogSettings, Offset, Rejection};
+use longhaul_model::{Clock, IdSource, LogId, TenantId, TimeRange, WriteBatch};
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// What an ingester is made from.
 #[derive(Debug)]
@@ -50,7 +51,8 @@ pub struct IngesterParts {
 /// Accepts writes of all tenants, and keeps them until they are in the bucket. Cloning shares it.
 #[derive(Clone)]
 pub struct Ingester {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
+    loops: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 pub(crate) struct Inner {
@@ -64,8 +66,6 @@ pub(crate) struct Inner {
     pub(crate) tenants: Tenants,
     pub(crate) gate: Gate,
     pub(crate) metrics: Arc<IngestMetrics>,
-    /// Told when there may be something to cut or to ship before the next tick.
-    pub(crate) wake: Notify,
     pub(crate) closing: watch::Sender<bool>,
     /// Keeps other processes out of the data directory.
     pub(crate) _lock: Box<dyn Send + Sync>,
@@ -115,9 +115,12 @@ impl Ingester {
     /// Recovers what the data directory holds and starts to work. Must be called within a tokio runtime.
     pub async fn open(parts: IngesterParts) -> Result<Self, IngestError> {
         let inner = recover::open(parts).await?;
-        tokio::spawn(housekeeper::cut_loop(inner.clone()));
-        tokio::spawn(housekeeper::ship_loop(inner.clone()));
-        Ok(Self { inner })
+        housekeeper::append_owed(&inner, &inner.tenants.all());
+        let loops = vec![
+            tokio::spawn(housekeeper::cut_loop(inner.clone())),
+            tokio::spawn(housekeeper::ship_loop(inner.clone())),
+        ];
+        Ok(Self { inner, loops: Arc::new(Mutex::new(loops)) })
     }
 
     /// Stores a batch. When this returns, everything that it reports as stored is on disk and readable. Dropping the
@@ -132,6 +135,7 @@ impl Ingester {
         let size_bytes = (batch.buffer.len() + batch.samples.len() * 16) as u64;
         let _inflight = inner.gate.admit(size_bytes, &inner.settings).inspect_err(|_| self.turned_away())?;
         let tenant = inner.tenants.get_or_create(tenant);
+        tenant.head.set_series_max(limits.series_max.map_or(usize::MAX, |max| max as usize));
         let Resolved { entries, samples, mut refusals } =
             Resolved::of(batch, &tenant, limits, inner.clock.now_ms(), inner.gate.new_series());
         let mut stored = 0;
@@ -183,20 +187,35 @@ impl Ingester {
             Some(tenant) => self.inner.tenants.get(tenant).into_iter().collect(),
             None => self.inner.tenants.all(),
         };
-        for tenant in tenants {
-            for state in tenant.head.ranges() {
-                let now_ms = self.inner.clock.now_ms();
-                cut::cut(&self.inner, &tenant, cut::plan::cut_range(state.range, now_ms, &self.inner.settings)).await?;
+        // In a task of its own, which goes on when the caller goes away: a cut must not be left half-way.
+        let inner = self.inner.clone();
+        let flushing = tokio::spawn(async move {
+            for tenant in tenants {
+                inner.cut_all(&tenant).await?;
+                let shipping = tenant.shipping.clone().lock_owned().await;
+                ship::ship(&inner, &tenant, &shipping, true).await?;
             }
-            ship::ship(&self.inner, &tenant, true).await?;
+            Ok(())
+        });
+        match flushing.await {
+            Ok(flushed) => flushed,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(IngestError::Closed),
         }
-        Ok(())
     }
 
-    /// Lets nothing more in, answers what is in flight, and closes the log.
+    /// Lets nothing more in, answers what is in flight, ends the loops and closes the log. A cut that is being written is
+    /// waited for; an upload is not: it is taken up again at the next start.
     pub async fn close(&self) {
         self.inner.gate.close();
-        let _ = self.inner.closing.send(true);
+        let _ = self.inner.closing.send_replace(true);
+        let loops = std::mem::take(&mut *self.loops.lock());
+        for (task, may_wait) in loops.into_iter().zip([true, false]) {
+            if !may_wait {
+                task.abort();
+            }
+            let _ = task.await;
+        }
         let log = self.inner.log.clone();
         let _ = tokio::task::spawn_blocking(move || log.close()).await;
         self.inner.lanes.drained().await;
@@ -228,6 +247,29 @@ impl Ingester {
 }
 
 impl Inner {
+    /// Waits until the heads hold everything up to an offset, which is returned, and every refusal that was on its way
+    /// to the log is durable or owed.
+    pub(crate) async fn settle(&self) -> Result<Offset, IngestError> {
+        let (reply, settled) = oneshot::channel();
+        self.append(Append::Marker(Marker::Settle(reply)))?;
+        let end = settled.await.map_err(|_| IngestError::Closed)?;
+        self.lanes.drained().await;
+        Ok(end)
+    }
+
+    /// Cuts everything that a tenant's head holds.
+    pub(crate) async fn cut_all(self: &Arc<Self>, tenant: &Arc<Tenant>) -> Result<(), IngestError> {
+        let mut ranges: Vec<TimeRange> = tenant.head.ranges().iter().map(|state| state.range).collect();
+        let now_ms = self.clock.now_ms();
+        ranges.iter_mut().for_each(|range| *range = cut::plan::cut_range(*range, now_ms, &self.settings));
+        ranges.dedup();
+        for range in ranges {
+            let cutting = tenant.cutting.clone().lock_owned().await;
+            cut::cut(self, tenant, cutting, range).await?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn append(&self, append: Append<Accepted, Marker>) -> Result<(), IngestError> {
         self.log.append(append).map_err(|_| IngestError::Closed)
     }

@@ -2,7 +2,8 @@
 //!
 //! 1. The log delivers a durable batch: each sample is applied and gets its verdict.
 //! 2. Without a conflict the request is answered at once; with one, the refusals become durable first (**I-VERDICT-1**:
-//!    a 400 for a conflict is sent only after its refusal frame is on disk, so that a replay refuses the same).
+//!    a 400 for a conflict is sent only after its refusal frame is on disk, so that a replay refuses the same). The same
+//!    goes for a duplicate of what is leaving the head, and for whatever comes while such a frame is owed (`owed`).
 //! 3. A marker takes a cut exactly between two batches (**I-CUT-1**: the view holds every sample of its range with an
 //!    offset up to the marker's, and none above).
 //!
@@ -10,6 +11,7 @@
 
 use crate::accepted::{Accepted, Applied, LoggedAgain, Purpose};
 use crate::metrics::IngestMetrics;
+use crate::parts::AskedParts;
 use crate::tenant::Tenant;
 use longhaul_head::{CutView, Verdict};
 use longhaul_log::{Append, Delivery, LocalLog, Offset, Refusals};
@@ -24,8 +26,12 @@ pub(crate) enum Marker {
     Cut { tenant: Arc<Tenant>, range: TimeRange, reply: oneshot::Sender<Option<CutView>> },
     /// Append the samples of a tiny head to the log once more.
     LogAgain { tenant: Arc<Tenant>, done: oneshot::Sender<()> },
-    /// The verdict that waits for its refusals to become durable.
+    /// The verdict that waits for refusals to become durable: its own, or earlier ones.
     Verdict { tenant: Arc<Tenant>, reply: oneshot::Sender<Applied>, applied: Applied },
+    /// Refusals that are appended again; nobody waits.
+    Owed { tenant: Arc<Tenant> },
+    /// Answers with the offset up to which everything has been handed to the lanes.
+    Settle(oneshot::Sender<Offset>),
 }
 
 /// What a lane is told.
@@ -97,15 +103,26 @@ impl Lanes {
 
     /// Hands a delivery of the log to the lane of its tenant.
     pub(crate) fn deliver(&self, delivery: Delivery<Accepted, Marker>) {
-        let tenant = match &delivery {
-            Delivery::Batch { batch, .. } | Delivery::Failed { what: Append::Batch(batch), .. } => batch.tenant.clone(),
+        let marker = match &delivery {
+            Delivery::Batch { batch, .. } | Delivery::Failed { what: Append::Batch(batch), .. } => {
+                let tenant = batch.tenant.clone();
+                return self.send(&tenant, Command::Delivery(delivery));
+            }
             Delivery::Marker { marker, .. }
             | Delivery::Refusals { token: marker, .. }
-            | Delivery::Failed { what: Append::Marker(marker) | Append::Refusals(_, marker), .. } => match marker {
-                Marker::Cut { tenant, .. } | Marker::LogAgain { tenant, .. } | Marker::Verdict { tenant, .. } => {
-                    tenant.clone()
+            | Delivery::Failed { what: Append::Marker(marker) | Append::Refusals(_, marker), .. } => marker,
+        };
+        let tenant = match marker {
+            Marker::Cut { tenant, .. }
+            | Marker::LogAgain { tenant, .. }
+            | Marker::Verdict { tenant, .. }
+            | Marker::Owed { tenant } => tenant.clone(),
+            Marker::Settle(_) => {
+                if let Delivery::Marker { end, marker: Marker::Settle(reply) } = delivery {
+                    let _ = reply.send(end);
                 }
-            },
+                return;
+            }
         };
         self.send(&tenant, Command::Delivery(delivery));
     }
@@ -134,7 +151,14 @@ impl Lane {
     fn delivered(&self, delivery: Delivery<Accepted, Marker>) {
         match delivery {
             Delivery::Batch { offset, batch } => self.apply(offset, batch),
-            Delivery::Refusals { token: Marker::Verdict { reply, applied, .. }, .. } => drop(reply.send(applied)),
+            Delivery::Refusals { token: Marker::Verdict { tenant, reply, applied }, .. } => {
+                tenant.owed.done();
+                answer(&tenant, reply, applied);
+            }
+            Delivery::Refusals { token: Marker::Owed { tenant }, .. } => tenant.owed.done(),
+            Delivery::Marker { marker: Marker::Verdict { tenant, reply, applied }, .. } => {
+                answer(&tenant, reply, applied);
+            }
             Delivery::Marker { end, marker: Marker::Cut { tenant, range, reply } } => {
                 if let Err(Some(unwanted)) = reply.send(tenant.head.cut(range, end)) {
                     tenant.head.abandon(&unwanted);
@@ -144,7 +168,7 @@ impl Lane {
                 self.log_again(&tenant, end, done);
             }
             Delivery::Failed { what, error } => fail(what, &error.to_string()),
-            Delivery::Refusals { .. } | Delivery::Marker { .. } => unreachable!("verdicts travel with refusals only"),
+            Delivery::Refusals { .. } | Delivery::Marker { .. } => unreachable!("no such marker is appended"),
         }
     }
 
@@ -158,15 +182,28 @@ impl Lane {
                 return;
             }
         };
-        let (mut stored, mut duplicates, mut conflicts, mut first_conflict) = (0, 0, Vec::new(), None);
+        let (mut stored, mut duplicates, mut conflicts, mut first_conflict) = (0, 0, 0, None);
+        let (mut left_out, mut unjudged) = (Vec::new(), false);
+        let older = AskedParts::new(&tenant.parts);
         for (number, entry) in entries.iter().enumerate() {
             let samples = &samples[entry.samples.start as usize..entry.samples.end as usize];
             for (index, sample) in samples.iter().enumerate() {
-                match tenant.head.apply(&entry.series, *sample, offset, &tenant.parts) {
+                let verdict = tenant.head.apply(&entry.series, *sample, offset, &older);
+                if older.take_failed() {
+                    unjudged = true;
+                    left_out.push((number as u32, index as u32));
+                    continue;
+                }
+                match verdict {
                     Verdict::Stored => stored += 1,
                     Verdict::Duplicate => duplicates += 1,
+                    Verdict::DuplicateOfOlder => {
+                        duplicates += 1;
+                        left_out.push((number as u32, index as u32));
+                    }
                     Verdict::Conflict => {
-                        conflicts.push((number as u32, index as u32));
+                        conflicts += 1;
+                        left_out.push((number as u32, index as u32));
                         first_conflict.get_or_insert_with(|| {
                             format!("{} at {} ms", entry.series.labels(&tenant.head), sample.t_ms)
                         });
@@ -176,13 +213,22 @@ impl Lane {
         }
         self.metrics.samples_stored.fetch_add(stored, Relaxed);
         self.metrics.samples_duplicate.fetch_add(duplicates, Relaxed);
-        let applied = Applied::Done { stored, duplicates, conflicts: conflicts.len() as u64, first_conflict };
-        if conflicts.is_empty() {
+        let applied = match unjudged {
+            false => Applied::Done { stored, duplicates, conflicts, first_conflict },
+            true => Applied::Failed("a local part that a late sample was compared with cannot be read".to_owned()),
+        };
+        if left_out.is_empty() && !tenant.owed.any() {
             let _ = reply.send(applied);
             return;
         }
-        let refusals = Refusals { tenant: tenant.id.clone(), batch: offset, samples: conflicts };
-        if let Err(what) = self.log.append(Append::Refusals(refusals, Marker::Verdict { tenant, reply, applied })) {
+        let verdict = Marker::Verdict { tenant: tenant.clone(), reply, applied };
+        let append = if left_out.is_empty() {
+            Append::Marker(verdict) // comes back behind the refusals that are owed
+        } else {
+            tenant.owed.begin();
+            Append::Refusals(Refusals { tenant: tenant.id.clone(), batch: offset, samples: left_out }, verdict)
+        };
+        if let Err(what) = self.log.append(append) {
             fail(what, "the log is closed");
         }
     }
@@ -202,10 +248,21 @@ impl Lane {
     }
 }
 
+/// Gives a verdict, unless it builds on a refusal that could not be made durable.
+fn answer(tenant: &Tenant, reply: oneshot::Sender<Applied>, applied: Applied) {
+    let failed = || Applied::Failed("an earlier refusal is not on disk yet".to_owned());
+    let _ = reply.send(if tenant.owed.any_failed() { failed() } else { applied });
+}
+
 fn fail(what: Append<Accepted, Marker>, why: &str) {
     match what {
         Append::Batch(Accepted { purpose: Purpose::Write(reply), .. })
-        | Append::Refusals(_, Marker::Verdict { reply, .. }) => drop(reply.send(Applied::Failed(why.to_owned()))),
+        | Append::Marker(Marker::Verdict { reply, .. }) => drop(reply.send(Applied::Failed(why.to_owned()))),
+        Append::Refusals(refusals, Marker::Verdict { tenant, reply, .. }) => {
+            tenant.owed.failed(refusals);
+            let _ = reply.send(Applied::Failed(why.to_owned()));
+        }
+        Append::Refusals(refusals, Marker::Owed { tenant }) => tenant.owed.failed(refusals),
         Append::Batch(Accepted { tenant, purpose: Purpose::LogAgain(again), .. }) => {
             again.views.iter().for_each(|view| tenant.head.abandon(view));
         }

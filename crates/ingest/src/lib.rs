@@ -13,6 +13,7 @@ mod housekeeper;
 mod ingester;
 mod lane;
 mod metrics;
+mod owed;
 mod part_writer;
 mod parts;
 mod readers;
@@ -31,3 +32,6 @@ pub use readers::ReaderGuard;
 pub use refusal::{Cause, CauseReport, Refusals};
 pub use settings::{IngestSettings, WriteLimits};
 pub use tenant::Pin;
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,6 @@ pub struct IngestMetrics {
     pub samples_refused: AtomicU64,
     /// Requests turned away with "try again".
     pub requests_turned_away: AtomicU64,
-    /// Bytes of decoded requests that wait for their verdict.
-    pub inflight_bytes: AtomicU64,
     /// Parts written.
     pub parts_written: AtomicU64,
     /// Cuts that failed; their samples stay in the head and the log.

@@ -14,6 +14,9 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The local log has one partition.
+pub(crate) const PARTITION: u32 = 0;
+
 /// Writes blocks below the data directory. All of its work blocks.
 #[derive(Debug)]
 pub(crate) struct PartWriter {
@@ -27,7 +30,8 @@ pub(crate) struct PartWriter {
 impl PartWriter {
     /// Writes what a cut took as a part of its tenant.
     pub(crate) fn write_view(&self, tenant: &Tenant, view: &CutView, log_id: LogId) -> Result<Part, IngestError> {
-        let coverage = Coverage { log_id, partition: 0, range: view.range(), from: view.from(), to: view.through() };
+        let coverage =
+            Coverage { log_id, partition: PARTITION, range: view.range(), from: view.from(), to: view.through() };
         let series: SeriesSource<'_> = Box::new(view.series().map(Ok));
         self.write(&tenant.parts_dir, self.seed(tenant, vec![coverage]), series, |_, _| Ok(()))
     }
@@ -99,17 +103,23 @@ impl PartWriter {
             .map_err(IngestError::part(&dir))
             .and_then(|meta| {
                 check(&dir, &meta)?;
-                longhaul_block::verify(&LocalFiles::new(fs.clone(), &unfinished), &meta)
-                    .and_then(VerifyReport::sound)
-                    .map_err(IngestError::part(&dir))
+                verify(fs, &unfinished, &meta)?;
+                fs.rename(&unfinished, &dir).map_err(IngestError::io("rename", &unfinished))?;
+                fs.sync_dir(into).map_err(IngestError::io("sync", into))?;
+                Part::open(fs, dir.clone())
             });
-        if let Err(error) = written {
-            let _ = fs.remove_dir_all(&unfinished); // a start would remove it as well
-            return Err(error);
+        if written.is_err() {
+            // What is left of it in spite of this does no harm: a start removes what has no name of its own yet, and
+            // what has holds what it says.
+            let _ = fs.remove_dir_all(&unfinished);
+            let _ = parts::remove(fs.as_ref(), &dir);
         }
-        fs.rename(&unfinished, &dir).map_err(IngestError::io("rename", &unfinished))?;
-        fs.sync_dir(into).map_err(IngestError::io("sync", into))?;
-        Part::open(fs, dir)
+        written
+    }
+
+    /// Re-reads a part wholly.
+    pub(crate) fn verify(&self, part: &Part) -> Result<(), IngestError> {
+        verify(&self.fs, &part.dir, part.block.meta())
     }
 
     /// Creates a directory below the data directory so that its name survives a crash.
@@ -120,4 +130,9 @@ impl PartWriter {
         }
         Ok(())
     }
+}
+
+fn verify(fs: &Arc<dyn Fs>, dir: &Path, meta: &BlockMeta) -> Result<(), IngestError> {
+    let report = longhaul_block::verify(&LocalFiles::new(fs.clone(), dir), meta).and_then(VerifyReport::sound);
+    report.map(drop).map_err(IngestError::part(dir))
 }

@@ -5,10 +5,13 @@
 use crate::error::IngestError;
 use arc_swap::ArcSwap;
 use longhaul_block::{Block, BlockMeta, Coverage, LocalFiles};
+use longhaul_bucket::Manifest;
 use longhaul_chunk::sample_at;
 use longhaul_disk::Fs;
 use longhaul_head::OlderSamples;
 use longhaul_model::{BlockId, Labels, Matcher, TimeRange};
+use parking_lot::Mutex;
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +42,13 @@ impl Part {
     /// The stretches of the log that it holds.
     pub fn coverage(&self) -> &[Coverage] {
         coverage_of(self.block.meta())
+    }
+
+    /// Whether all that it holds is in the bucket.
+    pub(crate) fn is_covered_by(&self, manifest: &Manifest) -> bool {
+        let through = &manifest.through;
+        let arrived = |it: &Coverage| through.reached(it.log_id, it.partition, it.range) >= it.to;
+        !self.coverage().is_empty() && self.coverage().iter().all(arrived)
     }
 
     /// When it was written, ms since the epoch: the time in its id.
@@ -76,6 +86,8 @@ pub(crate) fn coverage_of(meta: &BlockMeta) -> &[Coverage] {
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     list: ArcSwap<Vec<Arc<Part>>>,
+    /// Held by who changes the list: a cut adds while a ship takes away.
+    changing: Mutex<()>,
 }
 
 impl Parts {
@@ -89,8 +101,9 @@ impl Parts {
         self.list.load().iter().filter(|part| ids.contains(&part.id())).cloned().collect()
     }
 
-    /// Adds a part and takes others away in one step. Callers change one tenant's parts one after the other.
+    /// Adds a part and takes others away in one step.
     pub(crate) fn swap(&self, add: Option<Arc<Part>>, remove: &[BlockId]) {
+        let _changing = self.changing.lock();
         let mut list: Vec<Arc<Part>> =
             self.list.load().iter().filter(|part| !remove.contains(&part.id())).cloned().collect();
         list.extend(add);
@@ -99,23 +112,63 @@ impl Parts {
     }
 }
 
+/// The parts as a lane asks them: it must not judge a sample by a part that it could not read.
+#[derive(Debug)]
+pub(crate) struct AskedParts<'a> {
+    parts: &'a Parts,
+    failed: Cell<bool>,
+}
+
+impl<'a> AskedParts<'a> {
+    pub(crate) fn new(parts: &'a Parts) -> Self {
+        Self { parts, failed: Cell::new(false) }
+    }
+
+    /// Whether a part could not be read since the last call; the sample that was asked for is not stored then.
+    pub(crate) fn take_failed(&self) -> bool {
+        self.failed.take()
+    }
+}
+
+impl OlderSamples for AskedParts<'_> {
+    fn newest_ms(&self) -> i64 {
+        self.parts.newest_ms()
+    }
+
+    fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<f64> {
+        self.parts.find_value(labels, t_ms).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot look for a late sample in a part");
+            self.failed.set(true);
+            Some(f64::NAN) // any value will do, so that the sample is not stored
+        })
+    }
+}
+
+/// The parts as a replay asks them. Whatever was judged by a part is on record and not replayed, so that a part that
+/// cannot be read has nothing to say of what is.
 impl OlderSamples for Parts {
     fn newest_ms(&self) -> i64 {
         self.list.load().iter().map(|part| part.block.meta().end_ms - 1).max().unwrap_or(i64::MIN)
     }
 
     fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<f64> {
+        self.find_value(labels, t_ms).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot look for a late sample in a part");
+            None
+        })
+    }
+}
+
+impl Parts {
+    fn find_value(&self, labels: &Labels, t_ms: i64) -> Result<Option<f64>, IngestError> {
         let matchers: Vec<Matcher> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
         let range = TimeRange::inclusive(t_ms, t_ms);
         for part in self.list.load().iter().rev().filter(|part| part.block.meta().range().overlaps(&range)) {
-            match value_in(part, &matchers, labels, range) {
-                Ok(None) => {}
-                Ok(found) => return found,
-                // The sample is then taken as new; the part's own value stays readable only where it can be read.
-                Err(error) => tracing::error!(part = %part.id(), %error, "cannot look for a late sample in a part"),
+            if let Some(found) = value_in(part, &matchers, labels, range)? {
+                return Ok(Some(found));
             }
         }
-        None
+        Ok(None)
     }
 }
 
@@ -129,6 +182,16 @@ fn value_in(part: &Part, matchers: &[Matcher], labels: &Labels, range: TimeRange
         }
     }
     Ok(None)
+}
+
+/// Puts a part's directory where no start takes it for a part; returns the new one.
+pub(crate) fn put_aside(fs: &dyn Fs, dir: &Path) -> Result<PathBuf, IngestError> {
+    let mut aside = dir.as_os_str().to_owned();
+    aside.push(DAMAGED);
+    let aside = PathBuf::from(aside);
+    fs.rename(dir, &aside).map_err(IngestError::io("rename", dir))?;
+    fs.sync_dir(dir.parent().unwrap_or(Path::new("."))).map_err(IngestError::io("sync", dir))?;
+    Ok(aside)
 }
 
 /// The directory of a part that is being written, and the one that it will have.
@@ -158,12 +221,11 @@ pub(crate) fn recover(fs: &Arc<dyn Fs>, parts_dir: &Path) -> Result<Recovered, I
         } else if entry.is_dir && BlockId::from_string(&entry.name).is_ok() {
             match Part::open(fs, dir.clone()) {
                 Ok(part) => found.parts.push(part),
-                Err(error) => {
+                Err(error) if error.is_damage() => {
                     tracing::error!(%error, "a part cannot be opened and is set aside");
-                    let aside = parts_dir.join(format!("{}{DAMAGED}", entry.name));
-                    fs.rename(&dir, &aside).map_err(IngestError::io("rename", &dir))?;
-                    found.damaged.push(aside);
+                    found.damaged.push(put_aside(fs.as_ref(), &dir)?);
                 }
+                Err(error) => return Err(error),
             }
         } else {
             tracing::warn!(path = %dir.display(), "not a part; left alone");

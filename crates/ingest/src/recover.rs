@@ -2,8 +2,9 @@
 //!
 //! 1. Take the data directory; open the log, which repairs its tail.
 //! 2. Open the parts; drop those that the manifest covers.
-//! 3. If a manifest knows offsets beyond the log's end, the disk has lost some: a new log id starts.
-//! 4. Replay: skip what a part or the manifest covers and what was refused, apply the rest (**I-COVER-2**).
+//! 3. Replay: skip what a part or the manifest covers and what was refused, apply the rest (**I-COVER-2**).
+//! 4. If a part or a manifest knows offsets beyond the log's end, the disk has lost some: a new log id starts. Its
+//!    offsets go on behind all that are known, so that what comes later wins over what was there before.
 //! 5. Start lanes and log.
 
 use crate::accepted::key_of;
@@ -13,15 +14,14 @@ use crate::gate::Gate;
 use crate::ingester::{IngesterParts, Inner, Tenants};
 use crate::lane::{Lanes, LogHandle};
 use crate::metrics::IngestMetrics;
-use crate::part_writer::PartWriter;
+use crate::part_writer::{PARTITION, PartWriter};
 use crate::settings::IngestSettings;
 use crate::tenant::Tenant;
 use crate::{parts, ship};
-use longhaul_block::Coverage;
 use longhaul_bucket::{Manifest, Store, TenantStore};
 use longhaul_disk::Fs;
 use longhaul_head::{HashSeed, Series, Verdict};
-use longhaul_log::{Offset, Opened, RecordKind, ReplaySeries};
+use longhaul_log::{Offset, Opened, RecordKind, Refusals, ReplaySeries};
 use longhaul_model::{Labels, LogId, TenantId, TimeRange};
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// Folders of the data directory.
 const PARTS: &str = "parts";
@@ -54,7 +54,7 @@ fn recover(from: IngesterParts, handle: &Handle) -> Result<Arc<Inner>, IngestErr
 
     let seed = HashSeed::new(ids.random());
     let tenants = Tenants::new(&settings, seed, data_dir.join(PARTS), store.clone());
-    let known_end = open_parts(&fs, &data_dir, &tenants, &store, opened.log_id(), handle)?;
+    open_parts(&fs, &data_dir, &tenants, &store, handle)?;
 
     let part_writer = PartWriter {
         fs: fs.clone(),
@@ -66,17 +66,21 @@ fn recover(from: IngesterParts, handle: &Handle) -> Result<Arc<Inner>, IngestErr
     let replay =
         Replay { tenants: &tenants, handle, log_id: opened.log_id(), part_writer: &part_writer, settings: &settings };
     metrics.samples_replayed.store(replay.run(&opened)?, Relaxed);
+    let known_end = known_end(&tenants, Some(opened.log_id()));
     if known_end > opened.end() {
         tracing::error!(
             log_end = opened.end(),
-            bucket_end = known_end,
-            "the log ends before what the bucket has of it: the disk has lost writes or is an old copy; a new log starts"
+            known_end,
+            "the log ends before what the bucket or a part has of it: the disk has lost writes or is an old copy; a new \
+             log starts"
         );
         replay.cut_everything(opened.end())?;
         drop(opened);
         fs.remove_dir_all(&log_dir).map_err(IngestError::io("remove", &log_dir))?;
         opened = open_log()?;
+        tenants.all().iter().for_each(|tenant| tenant.owed.forget());
     }
+    opened.continue_after(self::known_end(&tenants, None));
 
     let log_handle = LogHandle::default();
     let lanes =
@@ -95,7 +99,6 @@ fn recover(from: IngesterParts, handle: &Handle) -> Result<Arc<Inner>, IngestErr
         tenants,
         gate: Gate::default(),
         metrics,
-        wake: Notify::new(),
         closing: watch::channel(false).0,
         _lock: lock,
     }))
@@ -112,19 +115,26 @@ fn take_data_dir(fs: &dyn Fs, data_dir: &Path) -> Result<Box<dyn Send + Sync>, I
         fs.create_dir_all(&dir).map_err(IngestError::io("create", &dir))?;
     }
     fs.sync_dir(data_dir).map_err(IngestError::io("sync", data_dir))?;
+    // The directory's own name has to survive as well; who may not open a parent has not created it just now.
+    for parent in data_dir.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+        match fs.sync_dir(parent) {
+            Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => {
+                return Err(IngestError::io("sync", parent)(error));
+            }
+            _ => {}
+        }
+    }
     Ok(lock)
 }
 
-/// Opens the parts of all tenants, drops what the manifests cover, finds what was on its way to the bucket; returns the
-/// highest offset of the log that any manifest knows.
+/// Opens the parts of all tenants, drops what the manifests cover, finds what was on its way to the bucket.
 fn open_parts(
     fs: &Arc<dyn Fs>,
     data_dir: &Path,
     tenants: &Tenants,
     store: &Store,
-    log_id: LogId,
     handle: &Handle,
-) -> Result<Offset, IngestError> {
+) -> Result<(), IngestError> {
     for id in handle.block_on(until_answered("list its tenants", || TenantStore::tenants(store))) {
         tenants.get_or_create(&id);
     }
@@ -134,17 +144,27 @@ fn open_parts(
         let tenant = tenants.get_or_create(&id);
         let recovered = parts::recover(fs, &tenant.parts_dir)?;
         recovered.parts.into_iter().for_each(|part| tenant.parts.swap(Some(Arc::new(part)), &[]));
-        tenant.set_damaged(recovered.damaged);
+        tenant.add_damaged(recovered.damaged);
     }
     let mut shipping = ship::recover(fs, &data_dir.join(SHIP))?;
-    let mut known_end = 0;
     for tenant in tenants.all() {
         let manifest = manifest_of(&tenant, handle);
-        known_end = known_end.max(manifest.known_end(log_id).unwrap_or(0));
-        shipping.resume(fs.as_ref(), &tenant, &manifest)?;
         drop_covered_parts(fs.as_ref(), &tenant, &manifest)?;
+        shipping.resume(fs.as_ref(), &tenant, &manifest)?;
     }
-    Ok(known_end)
+    Ok(())
+}
+
+/// The highest offset of a log, or of any, that a manifest or a part knows.
+fn known_end(tenants: &Tenants, log_id: Option<LogId>) -> Offset {
+    let is_meant = |id: LogId| log_id.is_none_or(|log_id| log_id == id);
+    let of_tenant = |tenant: &Tenant| {
+        let (manifest, parts) = (tenant.known_manifest(), tenant.parts.all());
+        let in_bucket = manifest.through.entries().iter().filter(|it| is_meant(it.log_id)).map(|it| it.to).max();
+        let stretches = parts.iter().flat_map(|part| part.coverage()).filter(|it| is_meant(it.log_id));
+        in_bucket.max(stretches.map(|it| it.to).max()).unwrap_or(0)
+    };
+    tenants.all().iter().map(|tenant| of_tenant(tenant)).max().unwrap_or(0)
 }
 
 /// Asks the store until it answers: without the manifests nobody knows what of the log is in the bucket already.
@@ -167,15 +187,9 @@ fn manifest_of(tenant: &Tenant, handle: &Handle) -> Arc<Manifest> {
 
 /// Removes the parts whose every stretch the manifest covers: they were shipped, and the crash came before the end.
 fn drop_covered_parts(fs: &dyn Fs, tenant: &Tenant, manifest: &Manifest) -> Result<(), IngestError> {
-    for part in tenant.parts.all().iter() {
-        let coverage = part.coverage();
-        let arrived = |stretch: &Coverage| {
-            manifest.through.reached(stretch.log_id, stretch.partition, stretch.range) >= stretch.to
-        };
-        if !coverage.is_empty() && coverage.iter().all(arrived) {
-            tenant.parts.swap(None, &[part.id()]);
-            parts::remove(fs, &part.dir)?;
-        }
+    for part in tenant.parts.all().iter().filter(|part| part.is_covered_by(manifest)) {
+        tenant.parts.swap(None, &[part.id()]);
+        parts::remove(fs, &part.dir)?;
     }
     Ok(())
 }
@@ -221,8 +235,14 @@ impl Replay<'_> {
             let RecordKind::Samples(entries) = record.kind else { continue };
             let replayed = known.entry(record.tenant.clone()).or_insert_with(|| self.tenant(&record.tenant));
             let refusals = refused.of(record.offset);
+            let mut left_out = Vec::new();
             for entry in &entries {
-                applied += self.apply(replayed, entry, record.offset, &refusals);
+                applied += self.apply(replayed, entry, record.offset, &refusals, &mut left_out);
+            }
+            if !left_out.is_empty() {
+                // The crash came before the record of it; nobody was told. It is made up for before anybody is.
+                let refusals = Refusals { tenant: record.tenant, batch: record.offset, samples: left_out };
+                replayed.tenant.owed.missing(refusals);
             }
             if number % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 && self.memory_is_full() {
                 self.cut_everything(record.offset)?;
@@ -231,7 +251,14 @@ impl Replay<'_> {
         Ok(applied)
     }
 
-    fn apply(&self, replayed: &Replayed, entry: &ReplaySeries, offset: Offset, refusals: &[(u32, u32)]) -> u64 {
+    fn apply(
+        &self,
+        replayed: &Replayed,
+        entry: &ReplaySeries,
+        offset: Offset,
+        refusals: &[(u32, u32)],
+        left_out: &mut Vec<(u32, u32)>,
+    ) -> u64 {
         let tenant = &replayed.tenant;
         let (mut series, mut applied) = (None, 0);
         for (index, sample) in entry.samples.iter().enumerate() {
@@ -240,9 +267,10 @@ impl Replay<'_> {
                 continue;
             }
             let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
-            // A conflict without a refusal frame: the crash came between the two, and nobody was told.
-            if tenant.head.apply(series, *sample, offset, &tenant.parts) == Verdict::Stored {
-                applied += 1;
+            match tenant.head.apply(series, *sample, offset, &tenant.parts) {
+                Verdict::Stored => applied += 1,
+                Verdict::Duplicate => {}
+                Verdict::DuplicateOfOlder | Verdict::Conflict => left_out.push((entry.entry, index as u32)),
             }
         }
         applied
@@ -278,7 +306,7 @@ impl Replay<'_> {
 
 impl Replayed {
     fn is_covered(&self, t_ms: i64, offset: Offset, log_id: LogId) -> bool {
-        self.manifest.covered(log_id, 0, t_ms, offset)
+        self.manifest.covered(log_id, PARTITION, t_ms, offset)
             || self.by_parts.iter().any(|(range, to)| offset <= *to && range.contains(t_ms))
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that the ingester holds of one tenant.
 
+use crate::owed::Owed;
 use crate::parts::{Part, Parts};
 use crate::readers::{ReaderGuard, Readers};
 use crate::ship::PendingShip;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 /// One tenant's head, parts and manifest.
 pub(crate) struct Tenant {
@@ -25,8 +27,15 @@ pub(crate) struct Tenant {
     manifest: ArcSwapOption<Manifest>,
     /// When each range was last cut, ms, by the range's start.
     pub(crate) last_cuts_ms: Mutex<BTreeMap<i64, i64>>,
-    /// Held while parts or the manifest change: cuts, merges and ships of one tenant go one after the other.
-    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// When idle series were last looked for, ms.
+    pub(crate) last_evicted_ms: AtomicI64,
+    /// Refusals that are not on disk yet.
+    pub(crate) owed: Owed,
+    /// Held from the taking of a view to its end (**I-CUT-2**).
+    pub(crate) cutting: Arc<tokio::sync::Mutex<()>>,
+    /// Held while parts are merged or shipped: what one of them works on, the other leaves alone. A cut may add parts
+    /// meanwhile; they hold later offsets only.
+    pub(crate) shipping: Arc<tokio::sync::Mutex<()>>,
     pending_ship: Mutex<Option<PendingShip>>,
     /// Parts that could not be opened: answers say that they are missing.
     damaged: Mutex<Vec<PathBuf>>,
@@ -60,7 +69,10 @@ impl Tenant {
             readers: Arc::default(),
             manifest: ArcSwapOption::empty(),
             last_cuts_ms: Mutex::default(),
-            changing: tokio::sync::Mutex::default(),
+            last_evicted_ms: AtomicI64::new(0),
+            owed: Owed::default(),
+            cutting: Arc::default(),
+            shipping: Arc::default(),
             pending_ship: Mutex::default(),
             damaged: Mutex::default(),
         }
@@ -75,6 +87,11 @@ impl Tenant {
         // A commit may have been quicker: the newest version stays.
         self.publish_manifest(loaded);
         Ok(self.manifest.load_full().expect("a manifest was just published"))
+    }
+
+    /// The manifest as far as it has been read.
+    pub(crate) fn known_manifest(&self) -> Arc<Manifest> {
+        self.manifest.load_full().unwrap_or_default()
     }
 
     /// Makes `manifest` the one that readers pin, unless a newer one is there.
@@ -97,16 +114,21 @@ impl Tenant {
         *self.pending_ship.lock() = pending;
     }
 
-    pub(crate) fn set_damaged(&self, damaged: Vec<PathBuf>) {
-        *self.damaged.lock() = damaged;
+    pub(crate) fn add_damaged(&self, damaged: impl IntoIterator<Item = PathBuf>) {
+        self.damaged.lock().extend(damaged);
+    }
+
+    pub(crate) fn has_damaged(&self) -> bool {
+        !self.damaged.lock().is_empty()
     }
 
     /// Pins head, parts and manifest for a reader.
     pub(crate) async fn pin(&self) -> Result<Pin, BucketError> {
+        self.manifest().await?; // before anything is pinned: the store may be slow, and those who move data wait for pins
         let guard = self.readers.enter();
         let head = self.head.clone();
         let parts = self.parts.all();
-        let manifest = self.manifest().await?;
+        let manifest = self.known_manifest();
         let damaged = self.damaged.lock().clone();
         Ok(Pin { guard, head, parts, damaged, manifest, store: self.store.clone() })
     }

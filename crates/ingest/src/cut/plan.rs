@@ -66,11 +66,23 @@ pub(crate) enum CutReason {
     Log,
 }
 
-/// Plans the cuts that are due. No range of a head comes twice, day ranges swallow the block ranges inside them.
+/// Most jobs of one plan. The rest comes with the next look: memory, disk and log want to be looked at in between.
+const JOBS_MAX: usize = 256;
+/// What a byte of chunks takes in the log, about: its samples are not compressed there, and series are defined anew.
+const LOG_BYTES_PER_CHUNK_BYTE: u64 = 8;
+
+/// Plans the cuts that are due, the urgent ones first. No range of a head comes twice, day ranges swallow the block
+/// ranges inside them.
 pub(crate) fn plan(heads: &[HeadState], pressure: Pressure, now_ms: i64, settings: &IngestSettings) -> Vec<CutJob> {
     let mut jobs: Vec<CutJob> = heads.iter().flat_map(|head| by_age(head, now_ms, settings)).collect();
     by_bytes(heads, pressure, settings, &mut jobs);
     by_log(heads, pressure, settings, &mut jobs);
+    jobs.sort_by_key(|job| match job.action {
+        CutAction::Cut { reason: CutReason::Bytes, .. } => 0,
+        CutAction::Cut { reason: CutReason::Log, .. } | CutAction::LogAgain => 1,
+        CutAction::Cut { reason: CutReason::Age, .. } => 2,
+    });
+    jobs.truncate(JOBS_MAX);
     jobs
 }
 
@@ -125,12 +137,16 @@ fn by_log(heads: &[HeadState], pressure: Pressure, settings: &IngestSettings, jo
     if pressure.log_bytes <= settings.replay_bytes_max {
         return;
     }
+    // Tiny heads that would fill the log by themselves would be logged again for ever.
+    let tiny = |head: &HeadState| head.chunk_bytes <= settings.tiny_head_bytes;
+    let tiny_bytes: u64 = heads.iter().filter(|head| tiny(head)).map(|head| head.chunk_bytes).sum();
+    let may_log_again = tiny_bytes * LOG_BYTES_PER_CHUNK_BYTE <= settings.replay_bytes_max / 2;
     for head in heads {
         let pins = |state: &&RangeState| state.first_offset <= pressure.oldest_segment_end;
         if !head.ranges.iter().any(|state| pins(&state)) {
             continue;
         }
-        if head.chunk_bytes <= settings.tiny_head_bytes {
+        if tiny(head) && may_log_again {
             if !jobs.iter().any(|job| job.tenant_number == head.tenant_number) {
                 jobs.push(CutJob { tenant_number: head.tenant_number, action: CutAction::LogAgain });
             }
@@ -197,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_urgent_comes_first_and_the_rest_with_the_next_look() {
+        let settings = IngestSettings { chunk_budget_bytes: 10_000, ..Default::default() };
+        let mut heads: Vec<_> = (0..1000).map(|n| head(n, &[(block(100), 1, 10)])).collect();
+        heads.push(head(1000, &[(block(104), 1, 9000)]));
+        let pressure = Pressure { chunk_bytes: 19_000, ..Default::default() };
+        let jobs = plan(&heads, pressure, 105 * HOUR_MS, &settings);
+        assert_eq!((jobs[0], jobs.len()), (cut(1000, block(104), CutReason::Bytes), JOBS_MAX));
+    }
+
+    #[test]
     fn old_data_goes_by_days_and_not_too_often() {
         let settings = IngestSettings::default();
         let now_ms = 80 * HOUR_MS;
@@ -226,17 +252,23 @@ mod tests {
 
     #[test]
     fn a_long_log_cuts_who_pins_it_and_logs_the_tiny_again() {
-        let settings = IngestSettings { replay_bytes_max: 100, tiny_head_bytes: 50, ..Default::default() };
-        let heads = [
+        let settings = IngestSettings { replay_bytes_max: 1000, tiny_head_bytes: 50, ..Default::default() };
+        let mut heads = vec![
             head(1, &[(block(0), 5, 500), (block(2), 50, 500)]),
             head(2, &[(block(0), 7, 20)]),
             head(3, &[(block(0), 50, 20)]),
         ];
-        let pressure = Pressure { log_bytes: 101, oldest_segment_end: 10, ..Default::default() };
+        let pressure = Pressure { log_bytes: 1001, oldest_segment_end: 10, ..Default::default() };
         assert_eq!(
             plan(&heads, pressure, HOUR_MS, &settings),
             [cut(1, block(0), CutReason::Log), CutJob { tenant_number: 2, action: CutAction::LogAgain }]
         );
-        assert_eq!(plan(&heads, Pressure { log_bytes: 100, ..pressure }, HOUR_MS, &settings), []);
+        assert_eq!(plan(&heads, Pressure { log_bytes: 1000, ..pressure }, HOUR_MS, &settings), []);
+        heads.extend([head(4, &[(block(0), 50, 23)]), head(5, &[(block(0), 60, 20)])]);
+        assert_eq!(
+            plan(&heads, pressure, HOUR_MS, &settings),
+            [cut(1, block(0), CutReason::Log), cut(2, block(0), CutReason::Log)],
+            "together the tiny ones are not tiny"
+        );
     }
 }

@@ -10,13 +10,15 @@
 
 pub(crate) mod plan;
 
-use crate::cut::{blocking, remove_parts};
+use crate::cut::{Held, blocking, remove_parts, set_damaged_aside};
 use crate::error::IngestError;
 use crate::ingester::Inner;
+use crate::part_writer::PARTITION;
 use crate::parts::{self, Part};
 use crate::tenant::Tenant;
 use longhaul_bucket::{CommitError, LiveBlock, Manifest, OperationId, Rejected};
 use longhaul_disk::Fs;
+use longhaul_log::Offset;
 use longhaul_model::TimeRange;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,30 +31,62 @@ pub(crate) struct PendingShip {
     block: Arc<Part>,
 }
 
-/// Ships what is due of a tenant, or with `everything` all of its parts; returns when it is in the manifest.
-pub(crate) async fn ship(inner: &Arc<Inner>, tenant: &Arc<Tenant>, everything: bool) -> Result<(), IngestError> {
-    let _changing = tenant.changing.lock().await;
+/// Ships what is due of a tenant, or with `everything` all of its parts; returns when it is in the manifest. What cannot
+/// be shipped holds up nothing else, unless the store is the reason; the first error is returned.
+pub(crate) async fn ship(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    shipping: &Held,
+    everything: bool,
+) -> Result<(), IngestError> {
     if let Some(pending) = tenant.pending_ship() {
-        finish(inner, tenant, pending).await?;
+        finish(inner, tenant, shipping, pending).await?;
     }
     let uncut: Vec<TimeRange> = tenant.head.ranges().iter().map(|state| state.range).collect();
     let now_ms = inner.clock.now_ms();
+    let mut result = Ok(());
     for job in plan::plan(&part_states(tenant), &uncut, now_ms, everything, &inner.settings) {
-        let parts = tenant.parts.find(&job.parts);
-        let block = match parts.as_slice() {
-            [] => continue,
-            [part] => part.clone(),
-            _ => {
-                let (inner, tenant) = (inner.clone(), tenant.clone());
-                let into = inner.data_dir.join("ship");
-                Arc::new(blocking(move || inner.part_writer.write_merged(&tenant, &parts, &into, false)).await?)
+        let shipped = match prepare(inner, tenant, tenant.parts.find(&job.parts)).await {
+            Ok(None) => Ok(()),
+            Ok(Some(block)) => {
+                let pending = PendingShip { block: Arc::new(block) };
+                tenant.set_pending_ship(Some(pending.clone()));
+                finish(inner, tenant, shipping, pending).await
             }
+            Err(error) => Err(error),
         };
-        let pending = PendingShip { block };
-        tenant.set_pending_ship(Some(pending.clone()));
-        finish(inner, tenant, pending).await?;
+        if let Err(error) = shipped {
+            // What is pending goes first; and a store that is away is away for all.
+            if tenant.has_pending_ship() || error.is_of_store() {
+                return Err(error);
+            }
+            result = result.and(Err(error));
+        }
     }
-    Ok(())
+    result
+}
+
+/// The block that `parts` make, checked; None if some of them are damaged: they are set aside, and the others wait for
+/// the next look.
+async fn prepare(inner: &Arc<Inner>, tenant: &Arc<Tenant>, parts: Vec<Arc<Part>>) -> Result<Option<Part>, IngestError> {
+    let boundary = tenant.known_manifest().orphan_boundary;
+    let prepared = {
+        let (inner, tenant, parts) = (inner.clone(), tenant.clone(), parts.clone());
+        blocking(move || match parts.as_slice() {
+            [] => Ok(None),
+            // Its id is still good, so it goes as it is; its bytes may have rotted since it was written.
+            [part] if boundary.is_none_or(|boundary| part.id() >= boundary) => {
+                inner.part_writer.verify(part)?;
+                Part::open(&inner.part_writer.fs, part.dir.clone()).map(Some)
+            }
+            _ => inner.part_writer.write_merged(&tenant, &parts, &inner.data_dir.join("ship"), false).map(Some),
+        })
+        .await
+    };
+    match prepared {
+        Err(error) if error.is_damage() && set_damaged_aside(inner, tenant, &parts).await? > 0 => Ok(None),
+        prepared => prepared,
+    }
 }
 
 /// What the planner sees of a tenant's parts.
@@ -67,23 +101,57 @@ pub(crate) fn part_states(tenant: &Tenant) -> Vec<plan::PartState> {
 }
 
 /// Uploads and commits a block, then lets the parts go that it holds.
-async fn finish(inner: &Arc<Inner>, tenant: &Arc<Tenant>, pending: PendingShip) -> Result<(), IngestError> {
+async fn finish(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    _shipping: &Held,
+    pending: PendingShip,
+) -> Result<(), IngestError> {
     let block = &pending.block;
-    let shipped = upload_and_commit(inner, tenant, block).await.inspect_err(|_| {
-        inner.metrics.ships_failed.fetch_add(1, Relaxed);
-    })?;
+    let shipped = match upload_and_commit(inner, tenant, block).await {
+        Ok(shipped) => shipped,
+        Err(error) => {
+            inner.metrics.ships_failed.fetch_add(1, Relaxed);
+            if let IngestError::Commit(CommitError::Rejected(_)) = &error {
+                give_up(inner, tenant, block).await?;
+            }
+            return Err(error);
+        }
+    };
     tenant.publish_manifest(Arc::new(shipped));
-    let old: Vec<Arc<Part>> = tenant.parts.all().iter().filter(|part| is_within(part, block)).cloned().collect();
-    let ids: Vec<_> = old.iter().map(|part| part.id()).collect();
-    tenant.parts.swap(None, &ids);
     tenant.set_pending_ship(None);
-    remove_parts(inner.part_writer.fs.as_ref(), tenant, old).await?;
-    if !block.dir.starts_with(&tenant.parts_dir) {
-        parts::remove(inner.part_writer.fs.as_ref(), &block.dir)?;
-    }
+    let old = tenant.parts.all().iter().filter(|part| is_within(part, block)).cloned().collect();
+    drop_shipped(inner, tenant, old).await?;
+    remove_merged(inner, tenant, block)?;
     inner.metrics.blocks_shipped.fetch_add(1, Relaxed);
     tracing::info!(tenant = %tenant.id, block = %block.id(), range = %block.range, "shipped");
     Ok(())
+}
+
+/// A block that does not apply to the manifest never will: some of it is in the bucket by an earlier commit whose
+/// outcome had been unclear, or its id is too old. What the manifest covers goes, the rest is planned anew.
+async fn give_up(inner: &Arc<Inner>, tenant: &Arc<Tenant>, block: &Part) -> Result<(), IngestError> {
+    let manifest = Arc::new(tenant.store.load_manifest().await?.unwrap_or_default());
+    tenant.publish_manifest(manifest.clone());
+    tenant.set_pending_ship(None);
+    let covered = tenant.parts.all().iter().filter(|part| part.is_covered_by(&manifest)).cloned().collect();
+    drop_shipped(inner, tenant, covered).await?;
+    remove_merged(inner, tenant, block)
+}
+
+/// Takes parts away whose block is in the published manifest (**I-SHIP-3**).
+async fn drop_shipped(inner: &Inner, tenant: &Tenant, parts: Vec<Arc<Part>>) -> Result<(), IngestError> {
+    let ids: Vec<_> = parts.iter().map(|part| part.id()).collect();
+    tenant.parts.swap(None, &ids);
+    remove_parts(inner, tenant, parts).await
+}
+
+/// Removes a block that was merged for shipping; a part that was shipped as it is lies elsewhere.
+fn remove_merged(inner: &Inner, tenant: &Tenant, block: &Part) -> Result<(), IngestError> {
+    if block.dir.starts_with(&tenant.parts_dir) {
+        return Ok(());
+    }
+    parts::remove(inner.part_writer.fs.as_ref(), &block.dir)
 }
 
 async fn upload_and_commit(inner: &Inner, tenant: &Tenant, block: &Part) -> Result<Manifest, IngestError> {
@@ -95,13 +163,33 @@ async fn upload_and_commit(inner: &Inner, tenant: &Tenant, block: &Part) -> Resu
     let uploaded = tenant.store.upload_block(&inner.part_writer.fs, &block.dir, meta).await?;
     let live = LiveBlock::new(meta, uploaded.size_bytes());
     let operation = OperationId::new(block.id().into());
-    let change = |manifest: &Manifest| manifest.ship(live.clone(), block.coverage());
+    let floor = floor(inner, tenant, block).await?;
+    let change = |manifest: &Manifest| {
+        Ok(manifest.ship(live.clone(), block.coverage())?.raise_floor(inner.log_id, PARTITION, floor))
+    };
     match tenant.store.commit(Some(&base), "ingester", operation, change).await {
         Ok(manifest) => Ok(manifest),
         // A commit of ours whose answer was lost, found only now.
         Err(CommitError::Rejected(Rejected::Known(_))) => Ok(tenant.store.load_manifest().await?.unwrap_or_default()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The offset up to which the tenant needs the log no more once `block` is committed: neither its head nor another part
+/// has a sample of an offset up to it. Stated in the manifest, it keeps the list of what is covered short. 0 where
+/// nothing can be said: of another log, or beside parts whose coverage cannot be read.
+async fn floor(inner: &Inner, tenant: &Tenant, block: &Part) -> Result<Offset, IngestError> {
+    if tenant.has_damaged() || !block.coverage().iter().any(|stretch| stretch.log_id == inner.log_id) {
+        return Ok(0);
+    }
+    let end = inner.settle().await?; // so that the head speaks for everything up to `end`
+    // First the head, then the parts: a cut may move samples from one to the other meanwhile.
+    let in_head: Vec<Offset> = tenant.head.ranges().into_iter().map(|state| state.first_offset - 1).collect();
+    let parts = tenant.parts.all();
+    let others = parts.iter().filter(|part| !is_within(part, block));
+    let in_parts = others.flat_map(|part| part.coverage()).filter(|stretch| stretch.log_id == inner.log_id);
+    let needed = in_head.into_iter().chain(in_parts.map(|stretch| stretch.from)).min();
+    Ok(needed.map_or(end, |needed| needed.min(end)))
 }
 
 /// Whether every stretch of the log that `part` holds is in `block`.
@@ -132,7 +220,8 @@ impl Interrupted {
                 .coverage()
                 .iter()
                 .all(|stretch| tenant.parts.all().iter().any(|part| part.coverage().contains(stretch)));
-            if manifest.knows(block.id()) || !parts_are_here {
+            // Of two, none is in the manifest, and either holds what its parts hold.
+            if manifest.knows(block.id()) || !parts_are_here || tenant.has_pending_ship() {
                 parts::remove(fs, &block.dir)?;
             } else {
                 tenant.set_pending_ship(Some(PendingShip { block: Arc::new(block) }));

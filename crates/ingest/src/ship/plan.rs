@@ -39,9 +39,11 @@ pub(crate) fn plan(
     let mut jobs = Vec::new();
     let mut small: Vec<Group> = Vec::new();
     for group in groups {
-        let closed = group.range.end_ms.saturating_add(settings.cut_delay_ms) <= now_ms
-            && !uncut.iter().any(|range| range.overlaps(&group.range));
-        if !closed {
+        let over = group.range.end_ms.saturating_add(settings.cut_delay_ms) <= now_ms;
+        let to_come = uncut.iter().any(|range| range.overlaps(&group.range));
+        // Late data that never ends must not keep what is there from the bucket.
+        let aged = group.oldest_written_ms.saturating_add(settings.ship_max_age_ms) <= now_ms;
+        if !over || to_come && !aged {
             continue;
         }
         if group.size_bytes >= settings.ship_small_bytes {
@@ -144,6 +146,7 @@ mod tests {
         assert_eq!(ids(&plan(&parts, &[], 3 * HOUR_MS, false, &settings)), [[1, 2]]);
         let uncut = [TimeRange::new(0, 2 * HOUR_MS)];
         assert!(plan(&parts, &uncut, 3 * HOUR_MS, false, &settings).is_empty(), "late data is still to come");
+        assert_eq!(ids(&plan(&parts[..2], &uncut, 13 * HOUR_MS, false, &settings)), [[1, 2]], "but not for ever");
         assert_eq!(ids(&plan(&parts, &uncut, 0, true, &settings)), [vec![1, 2], vec![3]]);
     }
 

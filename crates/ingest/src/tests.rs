@@ -1,0 +1,12 @@
+//! The ingester as a whole, over a simulated disk and a bucket in memory: its invariants one by one, and crashes at
+//! every point of a workload.
+
+mod conflicts;
+mod crash;
+mod cuts;
+mod history_store;
+mod late;
+mod ledger;
+mod shipping;
+mod site;
+mod small_tenants;
