@@ -114,5 +114,7 @@ async fn run(command: Command) -> Result<(), String> {
 /// Logs go to standard error; `RUST_LOG` chooses what (`info` unless set).
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    format.with_target(false).with_ansi(terminal).init();
 }

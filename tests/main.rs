@@ -1,0 +1,13 @@
+//! End-to-end tests: the real binary, real files, real peers. One theme a module.
+//!
+//! `cargo xtask test` makes the peers available and runs everything.
+
+#![allow(clippy::disallowed_methods, reason = "tests are where the real clock and the real file system come in")]
+
+mod bad_input;
+mod durability;
+mod golden;
+mod prometheus;
+mod s3;
+mod support;
+mod tools;
