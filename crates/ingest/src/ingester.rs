@@ -280,7 +280,7 @@ impl Inner {
             let stats = tenant.head.stats();
             totals.tenants += 1;
             totals.series += stats.series as u64;
-            totals.samples += stats.samples as u64;
+            totals.samples += stats.samples;
             totals.chunk_bytes += stats.chunk_bytes as u64;
             totals.series_bytes += stats.series_bytes as u64;
             totals.parts += tenant.parts.all().len();

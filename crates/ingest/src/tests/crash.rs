@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::task::JoinHandle;
 
 const TENANTS: usize = 3;
@@ -31,6 +32,33 @@ struct Workload {
     ledgers: Vec<Ledger>,
     /// What runs beside the writes.
     beside: Option<JoinHandle<()>>,
+    did: Did,
+}
+
+/// What happened in the workloads: a run in which something never did would prove nothing about it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Did {
+    parts: u64,
+    blocks: u64,
+    heads_logged_again: u64,
+    segments: u64,
+    segments_released: u64,
+    parts_removed: u64,
+    refused: u64,
+    unclear: u64,
+}
+
+impl Did {
+    fn add(&mut self, other: &Self) {
+        self.parts += other.parts;
+        self.blocks += other.blocks;
+        self.heads_logged_again += other.heads_logged_again;
+        self.segments += other.segments;
+        self.segments_released += other.segments_released;
+        self.parts_removed += other.parts_removed;
+        self.refused += other.refused;
+        self.unclear += other.unclear;
+    }
 }
 
 impl Workload {
@@ -51,7 +79,7 @@ impl Workload {
             });
         }
         let ledgers = (0..TENANTS).map(|_| Ledger::default()).collect();
-        Self { site, faults, random: StdRng::seed_from_u64(seed), ledgers, beside: None }
+        Self { site, faults, random: StdRng::seed_from_u64(seed), ledgers, beside: None, did: Did::default() }
     }
 
     async fn run(&mut self) {
@@ -70,6 +98,31 @@ impl Workload {
         }
         self.settle().await;
         ingester.close().await;
+        self.count(&ingester);
+    }
+
+    /// Counts what an ingester did before it ended.
+    fn count(&mut self, ingester: &Ingester) {
+        let metrics = ingester.metrics();
+        self.did.parts += metrics.parts_written.load(Relaxed);
+        self.did.blocks += metrics.blocks_shipped.load(Relaxed);
+        self.did.heads_logged_again += metrics.heads_logged_again.load(Relaxed);
+    }
+
+    /// Counts what stands in the trace.
+    fn count_trace(&mut self, trace: &[Operation]) {
+        for operation in trace {
+            match operation {
+                Operation::Create(path) if path.extension().is_some_and(|it| it == "log") => self.did.segments += 1,
+                Operation::RemoveFile(path) if path.extension().is_some_and(|it| it == "log") => {
+                    self.did.segments_released += 1;
+                }
+                Operation::Rename(_, to) if to.extension().is_some_and(|it| it == "tmp") => self.did.parts_removed += 1,
+                Operation::Mark(label) if label == "Refused" => self.did.refused += 1,
+                Operation::Mark(label) if label == "Unclear" => self.did.unclear += 1,
+                _ => {}
+            }
+        }
     }
 
     fn fault(&mut self) {
@@ -89,6 +142,7 @@ impl Workload {
     async fn restart(&mut self, ingester: Ingester) -> Ingester {
         self.settle().await;
         ingester.close().await;
+        self.count(&ingester);
         drop(ingester);
         loop {
             match Ingester::open(self.site.parts()).await {
@@ -197,6 +251,7 @@ impl Workload {
     /// Recovers from every state that a disk may be in at some points; returns how often.
     async fn crash(&mut self) -> usize {
         let (trace, changes) = (self.site.fs.trace(), self.site.bucket.changes());
+        self.count_trace(&trace);
         let mut rebuilt = Rebuilt::new(&changes);
         let mut recoveries = 0;
         for prefix in self.crash_points(&trace, RECOVERIES_OF_WORKLOAD / 6) {
@@ -213,7 +268,7 @@ impl Workload {
     async fn recover(&mut self, disk: SimFs, bucket: Arc<HistoryStore>, prefix: usize, at: &str) {
         let mut site = self.site.restarted_on(disk, bucket);
         let ingester = site.open().await;
-        assert_eq!(ingester.metrics().log_damage.load(std::sync::atomic::Ordering::Relaxed), 0, "{at}: no damage");
+        assert_eq!(ingester.metrics().log_damage.load(Relaxed), 0, "{at}: no damage");
         for (number, ledger) in self.ledgers.iter().enumerate() {
             let read = read(&ingester, &tenant(number)).await;
             ledger.check(prefix, &read).unwrap_or_else(|error| panic!("{at}, tenant {number}: {error}"));
@@ -269,12 +324,12 @@ fn nothing_acknowledged_is_lost_and_nothing_refused_comes_back() {
     let wanted = std::env::var("LONGHAUL_CRASH_RECOVERIES").map_or(RECOVERIES, |text| text.parse().unwrap());
     let first = std::env::var("LONGHAUL_CRASH_SEED").map_or(1, |text| text.parse().unwrap());
     let workers = 2;
-    let done: Vec<(usize, u64)> = std::thread::scope(|scope| {
+    let done: Vec<(usize, u64, Did)> = std::thread::scope(|scope| {
         let work = |worker: u64| {
             move || {
                 let runtime =
                     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-                let (mut recoveries, mut workloads) = (0, 0);
+                let (mut recoveries, mut workloads, mut did) = (0, 0, Did::default());
                 while recoveries < wanted / workers {
                     let seed = first + worker + workloads * workers as u64;
                     println!("workload of seed {seed}, after {recoveries} recoveries");
@@ -284,13 +339,19 @@ fn nothing_acknowledged_is_lost_and_nothing_refused_comes_back() {
                         workload.crash().await
                     });
                     workloads += 1;
+                    did.add(&workload.did);
                 }
-                (recoveries, workloads)
+                (recoveries, workloads, did)
             }
         };
         let threads: Vec<_> = (0..workers as u64).map(|worker| scope.spawn(work(worker))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let (recoveries, workloads) = done.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-    println!("{recoveries} recoveries of {workloads} workloads");
+    let mut did = Did::default();
+    done.iter().for_each(|it| did.add(&it.2));
+    println!("{recoveries} recoveries of {workloads} workloads, which did: {did:?}");
+    let Did { parts, blocks, heads_logged_again, segments, segments_released, parts_removed, refused, .. } = did;
+    let counts = [parts, blocks, heads_logged_again, segments, segments_released, parts_removed, refused];
+    assert!(counts.iter().all(|count| *count >= workloads), "each happens about once a workload at least: {did:?}");
 }

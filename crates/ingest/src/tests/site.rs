@@ -134,6 +134,15 @@ pub(crate) async fn put(ingester: &Ingester, tenant: &TenantId, series: &str, t_
     }
 }
 
+/// Cuts the aligned range around `t_ms`.
+pub(crate) async fn cut_range(ingester: &Ingester, id: &TenantId, t_ms: i64) {
+    let tenant = ingester.tenant(id);
+    let cutting = tenant.cutting.clone().lock_owned().await;
+    let range = TimeRange::aligned(t_ms, ingester.inner.settings.block_range_ms);
+    assert!(cut::cut(&ingester.inner, &tenant, cutting, range).await.unwrap());
+    drop(tenant.cutting.lock().await); // the head has let go
+}
+
 impl Ingester {
     pub(crate) fn tenant(&self, id: &TenantId) -> Arc<Tenant> {
         self.inner.tenants.get(id).unwrap()
