@@ -3,6 +3,8 @@
 //! `cargo xtask test` makes the peers available and runs everything.
 
 #![allow(clippy::disallowed_methods, reason = "tests are where the real clock and the real file system come in")]
+#![allow(clippy::print_stdout, reason = "tests say how much they did")]
+#![allow(clippy::type_complexity, reason = "tables of cases are read, not called")]
 
 mod bad_input;
 mod durability;

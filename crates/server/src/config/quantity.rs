@@ -95,8 +95,10 @@ impl fmt::Display for Duration {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, unit) =
-            SIZE_UNITS.into_iter().find(|unit| self.bytes >= unit.1 && self.bytes % unit.1 == 0).unwrap_or(("B", 1));
+        let (name, unit) = SIZE_UNITS
+            .into_iter()
+            .find(|unit| self.bytes >= unit.1 && self.bytes.is_multiple_of(unit.1))
+            .unwrap_or(("B", 1));
         write!(f, "{}{name}", self.bytes / unit)
     }
 }

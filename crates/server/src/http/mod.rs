@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod auth;
+pub(crate) mod cors;
 pub(crate) mod error;
 pub(crate) mod health;
 pub(crate) mod json;
@@ -24,7 +25,8 @@ pub(crate) fn router(app: &AppState) -> Router {
         .merge(query::routes())
         .merge(labels::routes())
         .merge(status::routes())
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(cors::allow));
     let api = push::routes().merge(read);
     Router::new()
         .nest("/api/v1", api.clone())
