@@ -90,7 +90,11 @@ impl Writer {
         for series in 0..SERIES {
             let key = serde_json::json!({"__name__": self.name(), "series": series.to_string()}).to_string();
             let stored = found.get(&key).map_or(0, |points| points.len() as u64);
-            assert!(stored >= acknowledged * SAMPLES, "{key}: {stored} samples of {} acknowledged", acknowledged * SAMPLES);
+            assert!(
+                stored >= acknowledged * SAMPLES,
+                "{key}: {stored} samples of {} acknowledged",
+                acknowledged * SAMPLES
+            );
             assert!(stored <= sent, "{key}: {stored} samples of {sent} sent");
             for number in 0..stored {
                 let sample = self.sample(series, number);
@@ -154,7 +158,9 @@ async fn what_is_acknowledged_survives_every_kill() {
     check(&client, &writers, &acknowledged, "a flush").await;
     let again: u64 = writers.iter().map(|writer| writer.again.load(SeqCst)).sum();
     let samples = acknowledged.iter().sum::<u64>() * SERIES * SAMPLES;
-    println!("{KILLS} kills, {samples} samples acknowledged, {again} requests sent again, {shipped} blocks shipped between kills");
+    println!(
+        "{KILLS} kills, {samples} samples acknowledged, {again} requests sent again, {shipped} blocks shipped between kills"
+    );
 }
 
 fn acknowledged(writers: &[Arc<Writer>]) -> Vec<u64> {

@@ -29,7 +29,7 @@ const EXPRESSIONS: [&str; 24] = [
     "1 - avg without (cpu, mode) (irate(node_cpu_seconds_total{mode=\"idle\"}[10s]))",
     "histogram_quantile(0.9, sum by (le) (rate(prometheus_http_request_duration_seconds_bucket[1m])))",
     "histogram_quantile(0.5, sum by (le, handler) (prometheus_http_response_size_bytes_bucket))",
-    "topk(3, node_filesystem_size_bytes) > 0",
+    "topk(2, node_memory_MemTotal_bytes or node_memory_MemFree_bytes or node_memory_Cached_bytes) > 0",
     "count by (__name__) ({job=\"node\"})",
     "count_values(\"value\", up)",
     "quantile by (job) (0.7, {__name__=~\".*_total\"})",
@@ -42,8 +42,8 @@ const EXPRESSIONS: [&str; 24] = [
     "changes(process_cpu_seconds_total[1m]) or resets(process_cpu_seconds_total[1m])",
     "scrape_samples_scraped unless up{job=\"node\"}",
     "label_replace(up, \"host\", \"$1\", \"instance\", \"([^:]+):.*\") and on (job) scrape_duration_seconds >= 0",
-    "sort_desc(sum by (job) (scrape_samples_scraped offset 10s))",
-    "sum(rate({__name__=~\"prometheus_remote_storage_samples_.*\"}[30s])) by (__name__)",
+    "sum by (job) (scrape_samples_scraped offset 10s)",
+    "sum by (__name__) ({__name__=~\"prometheus_remote_storage_samples_.*\"})",
     "time() - process_start_time_seconds",
 ];
 
@@ -87,7 +87,10 @@ impl Answers {
         }
         let points: usize = self.expressions.iter().flatten().map(count).sum();
         let (series, samples) = self.size();
-        println!("{place}: {samples} raw samples of {series} series and {points} points of {} expressions agree", EXPRESSIONS.len());
+        println!(
+            "{place}: {samples} raw samples of {series} series and {points} points of {} expressions agree",
+            EXPRESSIONS.len()
+        );
     }
 
     /// Series and samples of the last minute, and samples of all.
@@ -104,7 +107,8 @@ async fn raw_minute(client: &Client, job: &str, t_ms: i64) -> Matrix {
 #[tokio::test]
 async fn what_prometheus_holds_we_hold_and_it_reads_our_blocks() {
     let Some(prometheus) = peers::program("prometheus") else { return };
-    let (exporter, promtool) = (peers::program("prometheus-node-exporter").unwrap(), peers::program("promtool").unwrap());
+    let (exporter, promtool) =
+        (peers::program("prometheus-node-exporter").unwrap(), peers::program("promtool").unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut server = Longhaul::configured(dir.path(), "self_scrape: {enabled: false}\nship: {cut_delay: 100y}\n").await;
     let ours = Client::new(&server.url);
@@ -113,7 +117,10 @@ async fn what_prometheus_holds_we_hold_and_it_reads_our_blocks() {
     let address = format!("127.0.0.1:{node_port}");
     let mut node = Process::start(
         "node_exporter",
-        Command::new(exporter).arg(format!("--web.listen-address={address}")),
+        // What a test machine lacks would fill the log.
+        Command::new(exporter)
+            .args(["--no-collector.systemd", "--no-collector.textfile"])
+            .arg(format!("--web.listen-address={address}")),
         dir.path(),
         &format!("http://{address}/"),
     )
@@ -125,6 +132,8 @@ async fn what_prometheus_holds_we_hold_and_it_reads_our_blocks() {
     let started = Instant::now();
     tokio::time::sleep(RUN / 2).await; // not waiting for a condition: the load itself takes its time
     server.kill();
+    const RETRIED: &str = "prometheus_remote_storage_samples_retried_total";
+    wait_for("Prometheus to notice", CATCH_UP, async || theirs.metric(RETRIED).await > 0.0).await;
     server.start_again().await;
     let replayed = ours.metric("longhaul_samples_replayed_total").await;
     assert!(replayed > 0.0);
@@ -146,10 +155,9 @@ async fn what_prometheus_holds_we_hold_and_it_reads_our_blocks() {
         found >= samples
     })
     .await;
-    let retried = theirs.metric("prometheus_remote_storage_samples_retried_total").await;
-    let dropped = theirs.metric("prometheus_remote_storage_samples_dropped_total").await;
+    let retried = theirs.metric(RETRIED).await;
     let failed = theirs.metric("prometheus_remote_storage_samples_failed_total").await;
-    assert_eq!((failed, dropped), (0.0, 0.0), "Prometheus gave samples up");
+    assert_eq!(failed, 0.0, "Prometheus gave samples up");
     println!("killed after {replayed} samples; Prometheus sent {retried} samples again");
     expected.assert_same(&Answers::of(&ours, t_ms).await, "memory");
 
@@ -230,6 +238,11 @@ async fn start_prometheus(program: &Path, dir: &Path, name: &str, configuration:
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command:?}: {}\n{text}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{text}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     text
 }

@@ -38,7 +38,8 @@ impl Writer {
         let t_ms = self.next_ms;
         self.next_ms += 60_000;
         let number = |n: usize| n.to_string();
-        let samples: Vec<[Sample; 1]> = (0..SERIES).map(|n| [Sample::new(t_ms, (t_ms % 86_400_000) as f64 / 7.0 + n as f64)]).collect();
+        let samples: Vec<[Sample; 1]> =
+            (0..SERIES).map(|n| [Sample::new(t_ms, (t_ms % 86_400_000) as f64 / 7.0 + n as f64)]).collect();
         let labels = (0..SERIES).map(|n| Labels::from_pairs([("__name__", "kept"), ("n", number(n).as_str())]));
         let series: Vec<(Labels, &[Sample])> = labels.zip(samples.iter().map(|one| one.as_slice())).collect();
         let answer = self.client.write(&series).await;
@@ -60,7 +61,8 @@ impl Writer {
     /// Waits until everything is in the bucket, without asking for it.
     async fn shipped(&self) {
         wait_for("everything to be shipped", RESUMED_WITHIN, async || {
-            self.client.metric("longhaul_head_samples").await == 0.0 && self.client.metric("longhaul_parts").await == 0.0
+            self.client.metric("longhaul_head_samples").await == 0.0
+                && self.client.metric("longhaul_parts").await == 0.0
         })
         .await;
     }
@@ -97,6 +99,10 @@ async fn an_outage_of_the_bucket_costs_nothing_and_ends_by_itself() {
     proxy.set_reachable(false);
     let started = Instant::now();
     let mut written = 0;
+    let asked = {
+        let (client, time) = (writer.client.clone(), seconds(now_ms()));
+        tokio::spawn(async move { client.get("query", &[("query", "kept[30d]"), ("time", &time)]).await })
+    };
     let (status, text) = {
         writer.write().await;
         let mut flush = std::pin::pin!(server.try_flush());
@@ -115,6 +121,10 @@ async fn an_outage_of_the_bucket_costs_nothing_and_ends_by_itself() {
     };
     assert_eq!(status, 503, "{text}");
     println!("{written} requests acknowledged in {:?} without the bucket; flush: {text}", started.elapsed());
+    // A query that needs what is away does not answer with less.
+    let (status, answer) = asked.await.unwrap();
+    assert!((500..504).contains(&status), "{status} without the bucket: {answer}");
+    println!("a query without the bucket: {status} {}", answer["error"]);
 
     // Back: it ships by itself.
     proxy.set_reachable(true);

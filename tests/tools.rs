@@ -256,7 +256,8 @@ async fn a_server_that_must_not_start_says_why() {
     let error = fails(&["serve", "--http-listen", taken, "--admin-listen", &other, "--data-dir", &elsewhere]);
     assert!(error.contains("cannot listen on") && error.contains(taken), "{error}");
     server.terminate().await;
-    let error = fails(&["serve", "--http-listen", &http, "--admin-listen", &other, "--store", "s3:/x", "--data-dir", &data]);
+    let error =
+        fails(&["serve", "--http-listen", &http, "--admin-listen", &other, "--store", "s3:/x", "--data-dir", &data]);
     assert!(error.contains("s3:/x"), "{error}");
 }
 
@@ -311,16 +312,31 @@ async fn load_drives_a_server_and_reports() {
     let mut server = Longhaul::configured(dir.path(), "self_scrape: {enabled: false}\n").await;
     let push = format!("{}/api/v1/push", server.url);
     let pid = server.process().pid().to_string();
-    let arguments = ["load", "write", "--url", &push, "--series", "1000", "--samples", "20", "--pid", &pid, "--ahead-mib", "64"];
+    let arguments =
+        ["load", "write", "--url", &push, "--series", "1000", "--samples", "20", "--pid", &pid, "--ahead-mib", "64"];
     let written: Value = serde_json::from_str(&succeeds(&[&arguments[..], &["--json"]].concat())).unwrap();
     let samples = written["samples"].as_u64().unwrap();
     assert!((19_000..=21_000).contains(&samples), "{written}");
     assert_eq!((&written["refused_requests"], &written["retries"]), (&0.into(), &0.into()));
-    assert!(written["latency"]["p50_ms"].as_f64().unwrap() > 0.0 && written["process"]["resident_mib"].as_f64().unwrap() > 0.0);
+    assert!(
+        written["latency"]["p50_ms"].as_f64().unwrap() > 0.0
+            && written["process"]["resident_mib"].as_f64().unwrap() > 0.0
+    );
     let client = Client::new(&server.url);
     assert_eq!(client.metric("longhaul_samples_stored_total").await, samples as f64);
 
-    let queries = ["load", "read", "--url", &server.url, "--query", "count({__name__=~\".+\"})", "--query", "nonsense(", "-n", "3"];
+    let queries = [
+        "load",
+        "read",
+        "--url",
+        &server.url,
+        "--query",
+        "count({__name__=~\".+\"})",
+        "--query",
+        "nonsense(",
+        "-n",
+        "3",
+    ];
     let Output { success, out, .. } = longhaul(&[&queries[..], &["--json"]].concat());
     assert!(!success, "a query failed and the command did not: {out}");
     let read: Value = serde_json::from_str(out.trim()).unwrap();
@@ -338,8 +354,7 @@ fn the_files_that_the_architecture_names_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("docs/ARCHITECTURE.md")).unwrap();
     let in_ticks = text.split('`').skip(1).step_by(2);
-    let paths: Vec<&str> =
-        in_ticks.filter(|text| text.contains('/') && !text.contains(['<', ' ', '*'])).collect();
+    let paths: Vec<&str> = in_ticks.filter(|text| text.contains('/') && !text.contains(['<', ' ', '*'])).collect();
     assert!(paths.len() > 20, "{paths:?}");
     let missing: Vec<_> = paths.iter().filter(|path| !root.join(path).exists()).collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -1,13 +1,9 @@
 //! The rows of the table. Every case has metric names of its own, unless it is about meeting an earlier one.
 
-use super::request::{
-    bomb, body, field, label, message, plain, raw_series, sample, series, series_with_labels,
-};
+use super::request::{body, bomb, field, label, message, plain, raw_series, sample, series, series_with_labels};
 use super::{Case, Series};
 use longhaul_model::STALE_NAN_BITS;
-use longhaul_wire::proto::prometheus::{
-    Exemplar, Histogram, Label, MetricMetadata, Sample, TimeSeries, histogram,
-};
+use longhaul_wire::proto::prometheus::{Exemplar, Histogram, Label, MetricMetadata, Sample, TimeSeries, histogram};
 use prost::Message;
 
 const MINUTE_MS: i64 = 60_000;
@@ -68,7 +64,8 @@ pub fn headers(now_ms: i64) -> Vec<Case> {
         Case::stored(name, body(vec![one(name, now_ms)]), vec![one(name, now_ms)]).with_headers(headers)
     });
     let refused = refused.iter().map(|(name, headers)| {
-        Case::refused(name, body(vec![one("unsupported", now_ms)]), 415, &["is not supported; send"]).with_headers(headers)
+        Case::refused(name, body(vec![one("unsupported", now_ms)]), 415, &["is not supported; send"])
+            .with_headers(headers)
     });
     accepted.chain(refused).collect()
 }
@@ -111,11 +108,31 @@ pub fn labels(now_ms: i64) -> Vec<Case> {
         ("no name", "no_name", &[(b"a", b"1")], "err-longhaul-missing-metric-name"),
         ("an empty name", "name_empty", &[(b"__name__", b""), (b"a", b"2")], "err-longhaul-missing-metric-name"),
         ("no labels", "no_labels", &[], "err-longhaul-missing-metric-name"),
-        ("a label twice", "twice", &[(b"__name__", b"x"), (b"a", b"1"), (b"a", b"2")], "err-longhaul-duplicate-label-names"),
-        ("a pair twice", "pair_twice", &[(b"__name__", b"x"), (b"a", b"1"), (b"a", b"1")], "err-longhaul-duplicate-label-names"),
+        (
+            "a label twice",
+            "twice",
+            &[(b"__name__", b"x"), (b"a", b"1"), (b"a", b"2")],
+            "err-longhaul-duplicate-label-names",
+        ),
+        (
+            "a pair twice",
+            "pair_twice",
+            &[(b"__name__", b"x"), (b"a", b"1"), (b"a", b"1")],
+            "err-longhaul-duplicate-label-names",
+        ),
         ("an empty label name", "empty_name", &[(b"__name__", b"x"), (b"", b"1")], "err-longhaul-label-invalid"),
-        ("a value that is not UTF-8", "utf8_value", &[(b"__name__", b"x"), (b"a", b"\xff")], "err-longhaul-label-invalid-utf8"),
-        ("a name that is not UTF-8", "utf8_name", &[(b"__name__", b"x"), (b"\xc3\x28", b"1")], "err-longhaul-label-invalid-utf8"),
+        (
+            "a value that is not UTF-8",
+            "utf8_value",
+            &[(b"__name__", b"x"), (b"a", b"\xff")],
+            "err-longhaul-label-invalid-utf8",
+        ),
+        (
+            "a name that is not UTF-8",
+            "utf8_name",
+            &[(b"__name__", b"x"), (b"\xc3\x28", b"1")],
+            "err-longhaul-label-invalid-utf8",
+        ),
         ("a surrogate", "surrogate", &[(b"__name__", b"\xed\xa0\x80")], "err-longhaul-label-invalid-utf8"),
     ];
     cases.extend(bad.iter().map(|(name, metric, labels, id)| {
@@ -164,7 +181,12 @@ pub fn label_limits(now_ms: i64) -> Vec<Case> {
         named(name, labels)
     };
     let rows: [(&'static str, &str, Series, Series); 4] = [
-        ("labels", "err-longhaul-max-label-names-per-series", named("label_names", numbered(39)), named("label_names", numbered(40))),
+        (
+            "labels",
+            "err-longhaul-max-label-names-per-series",
+            named("label_names", numbered(39)),
+            named("label_names", numbered(40)),
+        ),
         (
             "length of a label name",
             "err-longhaul-label-name-too-long",
@@ -224,7 +246,8 @@ pub fn values_and_times(now_ms: i64) -> Vec<Case> {
     let says_both = ["2 refused, 1 stored", "err-longhaul-too-far-in-future", "err-longhaul-sample-timestamp-too-old"];
     vec![
         Case::stored("special values", body(vec![series(&all, &special)]), vec![series(&all, &shown)]),
-        Case::refused("ahead of now", body(vec![series(&name, &future)]), 400, &says).adding(vec![series(&name, &future[..1])]),
+        Case::refused("ahead of now", body(vec![series(&name, &future)]), 400, &says)
+            .adding(vec![series(&name, &future[..1])]),
         Case::stored("months old", body(vec![series(&name, &old)]), vec![series(&name, &old)]),
         Case::stored("out of order", body(vec![series(&name, &disorder)]), vec![series(&name, &disorder)]),
         Case::refused("times that no clock shows", body(vec![series(&name, &extremes)]), 400, &says_both)
@@ -286,9 +309,8 @@ pub fn repetition_and_conflict(now_ms: i64) -> Vec<Case> {
     let stale = [sample(t_ms + 4, f64::from_bits(STALE_NAN_BITS))];
     let unstale = [sample(t_ms + 4, 1.0)];
     let zero = [sample(t_ms + 2, 0.0)];
-    let twice = |name: &str, value: f64| {
-        body(vec![one(name, now_ms), series(&[("__name__", name)], &[sample(t_ms, value)])])
-    };
+    let twice =
+        |name: &str, value: f64| body(vec![one(name, now_ms), series(&[("__name__", name)], &[sample(t_ms, value)])]);
     let conflict = "err-longhaul-sample-duplicate-timestamp";
     vec![
         Case::stored("first", body(vec![series(&name, &first)]), vec![series(&name, &first)]),
@@ -300,7 +322,12 @@ pub fn repetition_and_conflict(now_ms: i64) -> Vec<Case> {
             &["1 refused, 1 stored", conflict, "again"],
         )
         .adding(vec![series(&name, &conflicting[1..])]),
-        Case::refused("it stays refused", body(vec![series(&name, &conflicting)]), 400, &["1 refused, 1 stored", conflict]),
+        Case::refused(
+            "it stays refused",
+            body(vec![series(&name, &conflicting)]),
+            400,
+            &["1 refused, 1 stored", conflict],
+        ),
         Case::refused("zero where minus zero is", body(vec![series(&name, &zero)]), 400, &[conflict]),
         Case::stored("a stale marker", body(vec![series(&name, &stale)]), Vec::new()),
         Case::refused("a value where a stale marker is", body(vec![series(&name, &unstale)]), 400, &[conflict]),

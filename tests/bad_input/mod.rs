@@ -85,7 +85,11 @@ fn check_answer(case: &Case, answer: &Answer) {
     assert!(answer.text.len() <= 4096, "{name}: a message of {} bytes", answer.text.len());
     assert_eq!(answer.text.is_empty(), *status == 204, "{name}: {:?}", answer.text);
     let written = |header: &&str| header.starts_with("x-prometheus-remote-write-") && header.ends_with("-written");
-    assert_eq!(answer.headers.keys().map(|key| key.as_str()).find(written), None, "{name}: a header of remote write 2.0");
+    assert_eq!(
+        answer.headers.keys().map(|key| key.as_str()).find(written),
+        None,
+        "{name}: a header of remote write 2.0"
+    );
 }
 
 /// Posts the cases in their order and checks the database after each one.
@@ -165,10 +169,8 @@ async fn caps_and_limits_hold_and_known_series_are_still_written() {
     let mut server = Longhaul::configured(dir.path(), LIMITS).await;
     let client = Client::new(&server.url);
     let (now_ms, mut ledger) = (now_ms(), Ledger::default());
-    let cases: Vec<Case> = [cases::caps(now_ms), cases::retention(now_ms), cases::series_limit(now_ms)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let cases: Vec<Case> =
+        [cases::caps(now_ms), cases::retention(now_ms), cases::series_limit(now_ms)].into_iter().flatten().collect();
     run(&client, &mut ledger, &cases, now_ms + 3_600_000).await;
 
     let before_kib = peak_memory_kib(server.process().pid());

@@ -102,7 +102,8 @@ pub fn bomb(size_bytes: u32) -> Vec<u8> {
 /// Posts a body of `size_bytes` zeros whose length is not declared; status and the whole answer.
 pub async fn post_chunked(url: &str, size_bytes: usize) -> (u16, String) {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
-    let head = "POST /api/v1/push HTTP/1.1\r\nHost: longhaul\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    let head =
+        "POST /api/v1/push HTTP/1.1\r\nHost: longhaul\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(format!("{size_bytes:x}\r\n").as_bytes()).await.unwrap();
     // The server may answer and close before it has read everything.

@@ -32,7 +32,9 @@ async fn tenants_are_asked_for_and_kept_apart() {
     let answer = nobody.write_bytes(request_of(1.0), &[(TENANT_HEADER, "a"), (TENANT_HEADER, "b")]).await;
     assert_eq!(answer.status, 400, "two tenants: {}", answer.text);
     let (http, url) = (reqwest::Client::new(), format!("{}/api/v1", server.url));
-    for path in ["query?query=shared", "query_range?query=shared&start=1&end=2&step=1", "labels", "series?match[]=shared"] {
+    for path in
+        ["query?query=shared", "query_range?query=shared&start=1&end=2&step=1", "labels", "series?match[]=shared"]
+    {
         assert_eq!(http.get(format!("{url}/{path}")).send().await.unwrap().status(), 401, "{path}");
         let answer = http.get(format!("{url}/{path}")).header(TENANT_HEADER, "a/b").send().await.unwrap();
         assert_eq!(answer.status(), 400, "{path}");

@@ -62,11 +62,7 @@ impl Client {
             request = request.header(TENANT_HEADER, tenant);
         }
         let answer = request.send().await?;
-        Ok(Answer {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            text: answer.text().await?,
-        })
+        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), text: answer.text().await? })
     }
 
     /// GETs an API path with parameters; the status and the JSON document.

@@ -178,8 +178,12 @@ impl Longhaul {
             arguments: fixed.iter().chain(arguments).map(ToString::to_string).collect(),
             environment: environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         };
-        let mut server =
-            Self { process: launch.spawn(), launch, url: format!("http://{http}"), admin_url: format!("http://{admin}") };
+        let mut server = Self {
+            process: launch.spawn(),
+            launch,
+            url: format!("http://{http}"),
+            admin_url: format!("http://{admin}"),
+        };
         server.ready().await;
         server
     }
