@@ -210,6 +210,9 @@ pub(crate) struct Recovered {
 /// Opens the parts under `parts_dir`, and removes what a crash left half written and what a local merge has replaced.
 /// One that cannot be opened is set aside: it harms only what is asked of its own data.
 pub(crate) fn recover(fs: &Arc<dyn Fs>, parts_dir: &Path) -> Result<Recovered, IngestError> {
+    // A process that was killed may have left names that are visible and not yet durable: what is decided by them now
+    // must not be undone by a crash.
+    fs.sync_dir(parts_dir).map_err(IngestError::io("sync", parts_dir))?;
     let mut found = Recovered::default();
     for entry in fs.list(parts_dir).map_err(IngestError::io("list", parts_dir))? {
         let dir = parts_dir.join(&entry.name);
