@@ -27,7 +27,8 @@ fn fleet() -> Vec<SeriesChunks> {
             ("zone", ["a", "b", "c"][i % 3]),
         ])
     };
-    let mut all: Vec<_> = (0..SERIES).map(|i| SeriesChunks { labels: labels(i), chunks: vec![chunk.clone()] }).collect();
+    let mut all: Vec<_> =
+        (0..SERIES).map(|i| SeriesChunks { labels: labels(i), chunks: vec![chunk.clone()] }).collect();
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
     all
 }
@@ -58,7 +59,9 @@ fn block(c: &mut Criterion) {
     group.bench_function("verify", |b| b.iter(|| verify(&*files, &meta).expect("the block is sound")));
     group.bench_function("read_all", |b| {
         let block = open();
-        b.iter(|| block.select(&[], TimeRange::ALL).expect("sound").map(|batch| batch.expect("sound").len()).sum::<usize>());
+        b.iter(|| {
+            block.select(&[], TimeRange::ALL).expect("sound").map(|batch| batch.expect("sound").len()).sum::<usize>()
+        });
     });
     group.finish();
 

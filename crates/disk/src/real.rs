@@ -126,7 +126,10 @@ mod tests {
         fs.truncate(&path, 5).unwrap();
         assert_eq!(fs.read(&path).unwrap(), b"hello");
         let mut buffer = [0; 3];
-        assert_eq!(fs.open(&path).unwrap().read_exact_at(&mut buffer, 4).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            fs.open(&path).unwrap().read_exact_at(&mut buffer, 4).unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
         crate::write_atomically(&fs, &path, b"new").unwrap();
         assert_eq!(fs.read(&path).unwrap(), b"new");
         assert_eq!(fs.list(path.parent().unwrap()).unwrap().len(), 1);
