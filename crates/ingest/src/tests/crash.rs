@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 const TENANTS: usize = 3;
 const SERIES: usize = 4;
-/// Recoveries of one run, unless the environment says otherwise; docs/NOT_COVERED.md and CI count on it.
+/// Recoveries of one run, unless `LONGHAUL_CRASH_RECOVERIES` says otherwise.
 const RECOVERIES: usize = 4000;
 /// Recoveries of one workload: enough to meet every kind of step, few enough to see many workloads.
 const RECOVERIES_OF_WORKLOAD: usize = 400;
@@ -334,7 +334,7 @@ fn nothing_acknowledged_is_lost_and_nothing_refused_comes_back() {
                 while recoveries < wanted / workers {
                     let seed = first + worker + workloads * workers as u64;
                     println!("workload of seed {seed}, after {recoveries} recoveries");
-                    let mut workload = Workload::new(seed, seed % 2 == 0);
+                    let mut workload = Workload::new(seed, seed.is_multiple_of(2));
                     recoveries += runtime.block_on(async {
                         workload.run().await;
                         workload.crash().await

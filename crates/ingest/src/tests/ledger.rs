@@ -54,7 +54,9 @@ impl Ledger {
     /// A value that was never answered, or with 503, may stand in place of an acknowledged one only if that one is in
     /// the bucket: only then is it a correction.
     pub(crate) fn check(&self, prefix: usize, read: &Read) -> Result<(), String> {
-        let mut keys: BTreeMap<(&str, i64), (Option<u64>, Vec<u64>)> = BTreeMap::new();
+        type Acknowledged = Option<u64>;
+        type Possible = Vec<u64>;
+        let mut keys: BTreeMap<(&str, i64), (Acknowledged, Possible)> = BTreeMap::new();
         for sent in self.sent.iter().filter(|sent| sent.sent_at < prefix) {
             let (must, may) = keys.entry((&sent.series, sent.t_ms)).or_default();
             match sent.answer.filter(|(at, _)| *at <= prefix).map(|(_, answer)| answer) {
