@@ -143,8 +143,8 @@ async fn what_prometheus_holds_we_hold_and_it_reads_our_blocks() {
     let expected = Answers::of(&theirs, t_ms).await;
     let (series, samples) = expected.size();
     assert!(series > 800, "{series} series");
-    // Nearly every series has a sample every second.
-    assert!(samples as i64 > series as i64 * 50 * MINUTES, "{samples} samples of {series} series");
+    // A sample every second, but for scrapes that a busy machine was late for.
+    assert!(samples as i64 > series as i64 * 30 * MINUTES, "{samples} samples of {series} series");
     wait_for("remote write to catch up", CATCH_UP, async || {
         let mut found = 0;
         for minute in 0..MINUTES {
@@ -200,8 +200,8 @@ async fn free_instant(client: &Client, now_ms: i64) -> i64 {
             taken.extend(samples.values().flat_map(|points| points.keys().map(|t_ms| t_ms.rem_euclid(1000))));
         }
     }
-    // Subqueries look at whole seconds.
-    assert!(!taken.contains(&0), "a scrape on the whole second");
+    // Steps of subqueries lie on whole seconds, which must not be a border either; a scrape there does no harm, since what
+    // a step looks back reaches beyond the first one.
     (now_ms - 1000..now_ms).find(|t_ms| !taken.contains(&t_ms.rem_euclid(1000)) && t_ms.rem_euclid(1000) != 0).unwrap()
 }
 
