@@ -1,3 +1,5 @@
+//! Numbers, texts and envelopes as Prometheus renders them, byte by byte, and long answers in chunks.
+
 use super::numbers::{push_time, push_value};
 use super::query::{Timings, query_answer};
 use super::*;
@@ -234,28 +236,5 @@ async fn long_matrices_are_rendered_in_chunks() {
             assert_eq!(pair[0].as_f64(), Some((1_700_000_000_000 + step as i64 * 15_250) as f64 / 1000.0));
             assert_eq!(pair[1].as_str().unwrap().parse(), Ok((index * step) as f64 / 3.0));
         }
-    }
-}
-
-/// `cargo test --release -p longhaul-server -- --ignored --nocapture rendering_is_fast`
-#[tokio::test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "it measures real time")]
-async fn rendering_is_fast() {
-    type Kind = (&'static str, fn(usize, usize) -> f64);
-    let kinds: [Kind; 3] = [
-        ("whole", |index, step| (index * 1000 + step * 7) as f64),
-        ("fractions", |index, step| (index * 1000 + step) as f64 / 7.0),
-        ("two digits", |index, step| ((index * 1000 + step) % 10_000) as f64 / 100.0),
-    ];
-    for (name, value) in kinds {
-        let answer = matrix(10_000, 250, value);
-        let started = std::time::Instant::now();
-        let mut body = query_answer(answer, &Notes::default(), None).into_body();
-        let mut size_bytes = 0;
-        while let Some(frame) = body.frame().await {
-            size_bytes += frame.unwrap().into_data().unwrap().len();
-        }
-        println!("{name}: {:?} for {size_bytes} bytes", started.elapsed());
     }
 }
