@@ -1,3 +1,5 @@
+//! Chunks that Prometheus wrote, read and written again.
+
 use super::*;
 use crate::xor::tests::column_bits;
 use std::io::Read;

@@ -1,3 +1,5 @@
+//! Random matchers over random series, against asking every series.
+
 use super::*;
 use longhaul_model::MatchOp;
 use proptest::prelude::*;

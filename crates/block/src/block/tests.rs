@@ -1,3 +1,5 @@
+//! Reading a block: few rounds, the right series, bounded batches.
+
 use super::*;
 use crate::testing::{MemoryFiles, chunk, content, fleet, seed, series};
 use longhaul_chunk::SeriesChunks;

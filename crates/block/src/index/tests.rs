@@ -1,3 +1,5 @@
+//! Indices that Prometheus wrote are written again, byte by byte; forged bytes end in an answer.
+
 use super::*;
 use crate::testing::{MemoryFiles, blocks_below, conformance, fleet, open_dir, seed, write_block};
 use crate::{BlockFile, Dump};

@@ -1,3 +1,5 @@
+//! The lookup against the labels that it was built from; forged bytes end in an answer.
+
 use super::*;
 use crate::BlockFile;
 use crate::cursor::crc;

@@ -1,3 +1,5 @@
+//! Merging against a map, and what may pass as bytes.
+
 use super::*;
 use crate::testing::{content, fleet, seed, series, write_block};
 use crate::{Block, LocalFiles, verify, write};

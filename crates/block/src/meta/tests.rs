@@ -1,3 +1,5 @@
+//! `meta.json` byte by byte, with what others put into it.
+
 use super::*;
 
 #[test]

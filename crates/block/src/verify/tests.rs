@@ -1,3 +1,5 @@
+//! Every damaged byte and every cut of a block is found, by the verifier and before a reader sees it.
+
 use super::*;
 use crate::testing::{Content, MemoryFiles, content, fleet, series, write_block};
 use crate::{Block, Dump};

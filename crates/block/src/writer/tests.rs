@@ -1,3 +1,5 @@
+//! What is written is read, survives every crash, and no failing operation goes unnoticed.
+
 use super::*;
 use crate::testing::{Content, MemoryFiles, chunk, content, fleet, seed, series, write_block};
 use crate::{Block, Dump, Tombstones, verify};

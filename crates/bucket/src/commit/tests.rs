@@ -1,3 +1,5 @@
+//! Commits that race, fail, stay unclear or come too late: versions follow each other, and none is lost.
+
 use super::*;
 use crate::manifest::LiveBlock;
 use crate::testing::*;

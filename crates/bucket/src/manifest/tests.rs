@@ -1,3 +1,5 @@
+//! Random manifests come back and damage never passes; each transition by hand.
+
 use super::*;
 use crate::error::{BucketError, Rejected};
 use crate::testing::{HOUR_MS, block, coverage, hours, id, log};

@@ -1,3 +1,5 @@
+//! Stores that are honest, lie, or are away, and what the probe says of each.
+
 use super::*;
 use crate::testing::*;
 

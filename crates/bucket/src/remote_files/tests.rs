@@ -1,3 +1,5 @@
+//! Ranged reads: exact bytes, few requests, and whose fault a failure is.
+
 use super::*;
 use crate::store::Store;
 use crate::testing::*;

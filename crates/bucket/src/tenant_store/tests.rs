@@ -1,3 +1,5 @@
+//! Keys that stay within their tenant, the way to the newest manifest, and deletion in order.
+
 use super::*;
 use crate::OperationId;
 use crate::testing::*;

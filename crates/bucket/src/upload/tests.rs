@@ -1,3 +1,5 @@
+//! Uploads: their order, their sizes, and stores that fail or cut short.
+
 use super::*;
 use crate::testing::*;
 use longhaul_disk::RealFs;

@@ -1,3 +1,5 @@
+//! What is a store's URL, what is not, and why.
+
 use super::*;
 
 #[test]

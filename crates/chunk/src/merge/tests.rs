@@ -1,3 +1,5 @@
+//! Merging chunks against a map, what stays as it is, and bounds that lie.
+
 use super::*;
 use crate::Xor2Appender;
 use crate::xor::tests::{bits, column_bits, samples};

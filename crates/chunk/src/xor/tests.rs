@@ -1,3 +1,5 @@
+//! XOR chunks: round trips to the bit; cut, forged and arbitrary bytes.
+
 use super::*;
 use proptest::prelude::*;
 

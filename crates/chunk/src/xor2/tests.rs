@@ -1,3 +1,5 @@
+//! XOR2 chunks: round trips with start times, cut and arbitrary bytes, and what Prometheus recorded.
+
 use super::*;
 use crate::xor::tests::{bits, column_bits, samples};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The payload of a sample frame: every value and every column comes back, and arbitrary bytes end in an answer.
+
 use super::*;
 use crate::tests::support::{TestBatch, World};
 use longhaul_model::{STALE_NAN_BITS, Sample};

@@ -1,3 +1,5 @@
+//! Anchored expressions against what Go and Prometheus recorded, and the shortcuts by hand.
+
 use super::*;
 use std::collections::BTreeSet;
 

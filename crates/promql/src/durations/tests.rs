@@ -1,3 +1,5 @@
+//! Durations that are expressions: computed from step and range, or refused.
+
 use super::*;
 use crate::ParseOptions;
 

@@ -1,3 +1,5 @@
+//! Numbers, durations and quoted texts as Go reads them; what is formatted comes back.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Shapes of trees, places of errors, and limits against hostile texts; recorded verdicts are in `tests/`.
+
 use super::*;
 use crate::ast::{At, DurationKind, Extended};
 use longhaul_model::{METRIC_NAME, MatchOp};

@@ -1,3 +1,5 @@
+//! Printing by hand, and random expressions: what is printed parses to the same tree.
+
 use super::*;
 use crate::ParseOptions;
 use crate::ast::Span;

@@ -1,3 +1,5 @@
+//! The example file holds every key with its default; wrong keys and values are named with their place.
+
 use super::*;
 
 fn example() -> String {

@@ -1,3 +1,5 @@
+//! The simulated disk itself: what must be there after a crash, and what may.
+
 use super::*;
 
 fn read(fs: &SimFs, path: &str) -> Option<Vec<u8>> {

@@ -1,3 +1,5 @@
+//! Parameters as Prometheus reads them, and its words for what it does not take.
+
 use super::time::{MAX_MS, MIN_MS, parse_ms};
 use super::*;
 use axum::body::Body;
