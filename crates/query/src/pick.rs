@@ -4,7 +4,7 @@ use longhaul_bucket::{LiveBlock, Manifest};
 use longhaul_model::{BlockId, TimeRange};
 
 /// The raw blocks that may hold samples of `range`, in rising precedence: foreign ones first, ours by how far into the
-/// log they reach, then by the time of their ids (storage.md, *Order and verdict*).
+/// log they reach, then by the time of their ids.
 pub(crate) fn blocks(manifest: &Manifest, range: TimeRange) -> Vec<BlockId> {
     let mut picked: Vec<&LiveBlock> = manifest.blocks_in(range).filter(|block| block.resolution_ms == 0).collect();
     let reach = |block: &LiveBlock| block.coverage.iter().map(|stretch| stretch.to).max().unwrap_or(0);
@@ -32,16 +32,10 @@ mod tests {
         let range = TimeRange::new(0, 100);
         let mut coarse = live(5, range, Some(90));
         coarse.resolution_ms = 300_000;
-        let manifest = Manifest {
-            blocks: vec![
-                live(1, range, Some(50)),
-                live(2, range, Some(20)),
-                live(3, range, None),
-                live(4, TimeRange::new(100, 200), Some(70)),
-                coarse,
-            ],
-            ..Manifest::default()
-        };
+        let elsewhere = live(4, TimeRange::new(100, 200), Some(70));
+        let mut manifest = Manifest::default();
+        manifest.blocks =
+            vec![live(1, range, Some(50)), live(2, range, Some(20)), live(3, range, None), elsewhere, coarse];
         let picked: Vec<u128> = blocks(&manifest, TimeRange::new(50, 100)).iter().map(BlockId::random).collect();
         assert_eq!(picked, [3, 2, 1]);
     }

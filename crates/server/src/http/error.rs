@@ -48,9 +48,12 @@ impl ApiError {
         Self { kind: ErrorKind::Timeout, text: format!("query timed out in {phase}") }
     }
 
-    /// Something broke on this side.
-    pub(crate) fn internal(text: impl ToString) -> Self {
-        Self { kind: ErrorKind::Internal, text: text.to_string() }
+    /// Something broke on this side. What it was goes to our log only: it names stores and objects, which are no
+    /// business of whoever asks.
+    pub(crate) fn internal(detail: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %detail, "a request failed");
+        let text = "some of the data cannot be read at the moment; the server's log says which and why";
+        Self { kind: ErrorKind::Internal, text: text.to_owned() }
     }
 
     fn execution(text: impl ToString) -> Self {
@@ -111,9 +114,6 @@ impl From<BucketError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if self.kind == ErrorKind::Internal {
-            tracing::error!(error = %self.text, "a request failed");
-        }
         json::error(self.kind.status(), self.kind.name(), &self.text)
     }
 }
@@ -140,6 +140,8 @@ mod tests {
         for (error, name, status) in cases {
             assert_eq!((error.kind.name(), error.kind.status().as_u16()), (name, status), "{error}");
         }
+        let store = ApiError::from(SourceError::Storage("s3://secret/tenant: refused".to_owned()));
+        assert!(!store.to_string().contains("secret"), "details of the store stay in the log");
         assert_eq!(ApiError::timed_out("query queue").to_string(), "query timed out in query queue");
     }
 }
