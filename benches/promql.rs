@@ -1,4 +1,4 @@
-//! Queries of product.md's table on series in memory: 480 samples at 15 s, evaluated over two hours at 30 s.
+//! Queries of dashboards on series in memory: 480 samples at 15 s, evaluated over two hours at 30 s.
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -1,8 +1,8 @@
 //! The TSDB block and its lookup index: write, read, verify, merge. Parts on disk and blocks in a bucket are the same.
 //!
 //! Layer 2, synchronous: bytes come through [`BlockFiles`], which may block. Formats: docs/formats/block.md and
-//! docs/formats/lookup.md. Every byte that reaches a decoder was covered by a checksum that was checked; lengths and
-//! offsets in files are hostile until proven otherwise.
+//! docs/formats/lookup.md. Every byte that reaches a decoder was covered by a checksum that was checked
+//! (**I-BLOCK-1**); lengths and offsets in files are hostile until proven otherwise.
 //!
 //! Knows nothing of tenants' directories, buckets, manifests or queries.
 

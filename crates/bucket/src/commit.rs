@@ -1,8 +1,8 @@
 //! Making a version of the manifest real: the one place where the truth changes.
 //!
-//! **Invariants** (storage.md, rules 3 to 6): a version is created with put-if-absent; what a store answers to that is
-//! never believed, only what is there afterwards; the operation id says whose it is; a version below the trim boundary
-//! was created in a place where a newer one had been, and does not count.
+//! A version is created with put-if-absent over the one whose hash it holds (**I-MAN-1**). What a store answers to that
+//! is never believed, only what is there afterwards; the operation id says whose it is (**I-MAN-2**). A version below
+//! the trim boundary was created in a place where a newer one had been, and does not count.
 
 use crate::error::{BucketError, CommitError, Rejected, Result};
 use crate::manifest::Manifest;

@@ -1,4 +1,4 @@
-//! The end of a block's objects, in an order that never leaves something that looks like a block (storage.md, rule 2).
+//! The end of a block's objects, in an order that never leaves something that looks like a block.
 
 use crate::error::{BucketError, Result};
 use crate::tenant_store::TenantStore;

@@ -1,7 +1,8 @@
-//! One tenant's prefix, and the only way to form an object key. Layout: docs/formats/bucket.md.
+//! One tenant's prefix, and the only way to form an object key (**I-TENANT-1**). Layout: docs/formats/bucket.md.
 //!
 //! Finding the newest manifest: `hint` says where to look first, `trim` below what nothing is left; from there upward,
-//! versions are dense, so probing finds the newest. Neither object needs to be right, and no LIST is asked.
+//! versions are dense, so probing finds the newest. Neither object needs to be right, and no LIST is asked
+//! (**I-MAN-3**).
 
 use crate::error::{BucketError, Result};
 use crate::manifest::Manifest;
@@ -42,7 +43,7 @@ impl TenantStore {
 
     /// The tenants that have a manifest, sorted.
     ///
-    /// This is a LIST, used to discover whom to start with and never to decide anything (storage.md, rule 10): a
+    /// This is a LIST, used to discover whom to start with and never to decide anything (I-MAN-3): a
     /// tenant that it misses is found by its first write or query, which reads the manifest by its key.
     pub async fn tenants(store: &Store) -> Result<Vec<TenantId>> {
         // Folders of others, `__mimir_cluster` for one, are no tenants.

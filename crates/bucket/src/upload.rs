@@ -35,7 +35,7 @@ impl Uploaded {
 impl TenantStore {
     /// Uploads the block in the local directory `dir`: chunks, index, lookup, other files, `meta.json`; then asks the
     /// store for every object's size. The directory must not change any more; after an error the same upload may be
-    /// tried again, and writes the same bytes.
+    /// tried again, and writes the same bytes (I-SHIP-2).
     pub async fn upload_block(&self, fs: &Arc<dyn Fs>, dir: &Path, meta: &BlockMeta) -> Result<Uploaded> {
         let local = |source| BucketError::Local { path: dir.to_owned(), source };
         let mut files = blocking(fs, dir, files_of).await?;

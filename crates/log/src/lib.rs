@@ -4,8 +4,8 @@
 //! them on in that order ([`Delivery`]). At start [`open`] repairs what a crash left, and [`Opened::replay`] gives back
 //! what was appended. The format is described in `docs/formats/log.md`.
 //!
-//! Invariants: what was delivered survives a crash; an offset never stands for two batches; what is read was checked by
-//! a CRC that knows log, segment and place.
+//! Invariants: what was delivered survives a crash (I-ACK-1); an offset never stands for two batches (I-LOG-1); what is
+//! read was checked by a CRC that knows log, segment and place (I-LOG-2).
 //!
 //! Knows nothing of what a batch means: heads, ranges, verdicts and coverage are the caller's.
 

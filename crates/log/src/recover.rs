@@ -4,6 +4,8 @@
 //! one, and they are never mixed up. Beyond the end that its successor notes lies what failed and was never
 //! acknowledged: it counts for nothing. The last segment may end in a torn tail: the first damage that no later frame
 //! proves to have been durable; it is cut off. All other damage is damage: reported, the file kept aside, read on.
+//!
+//! A recovered segment is never appended to (**I-LOG-3**); the next frame begins a new one.
 
 use crate::reader::SegmentFile;
 use crate::scan::scan;

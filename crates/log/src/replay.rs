@@ -1,4 +1,5 @@
-//! What was appended, read back in order.
+//! What was appended, read back in order: only frames whose CRC, which knows log, segment and place, is right
+//! (**I-LOG-2**).
 
 use crate::definitions::Definitions;
 use crate::frame::Kind;

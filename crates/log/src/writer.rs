@@ -1,8 +1,9 @@
 //! Lays frames and commits them in groups: everything the writer thread does, without the thread.
 //!
-//! A group is laid, written with one append, made durable with one sync, and only then delivered. If any of that fails,
-//! the segment is given up where its last group ended: the kernel may have dropped what it could not write, and will
-//! not say so twice. The next group begins a new segment, whose header says how far the old one counts.
+//! A group is laid, written with one append, made durable with one sync, and only then delivered (**I-ACK-1**). If any
+//! of that fails, the segment is given up where its last group ended: the kernel may have dropped what it could not
+//! write, and will not say so twice, so no fsync is tried again (**I-LOG-3**). The next group begins a new segment,
+//! whose header says how far the old one counts.
 
 use crate::frame::{Kind, PAYLOAD_BYTES_MAX};
 use crate::open_segment::OpenSegment;
@@ -135,7 +136,7 @@ impl<B: Batch, M> Writer<B, M> {
             Ok(segment) => self.segment.insert(segment),
             Err(error) => return Fate::Failed(Arc::clone(closed.insert(Arc::new(error)))),
         };
-        self.last_offset += 1;
+        self.last_offset += 1; // I-LOG-1: not taken back if the frame comes to nothing
         if let Append::Batch(batch) = append {
             segment.lay_definitions(batch);
             segment.lay(Kind::Samples, self.last_offset, &self.payload);

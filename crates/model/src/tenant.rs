@@ -1,4 +1,5 @@
-//! Who data belongs to. A `TenantId` is safe as a path component and as an object key component by construction.
+//! Who data belongs to. A `TenantId` is safe as a path component and as an object key component by construction
+//! (**I-TENANT-1**).
 
 use std::sync::Arc;
 
@@ -82,6 +83,7 @@ impl<'de> serde::Deserialize<'de> for TenantId {
 mod tests {
     use super::*;
 
+    /// I-TENANT-1
     #[test]
     fn accepts_mimirs_set_and_nothing_that_could_leave_its_folder() {
         for good in ["a", "team-1", "A.b_c*d'(e)!", "...", &"x".repeat(150)] {

@@ -1,6 +1,8 @@
 //! From matchers to a set of series: the same plan over every index, be it in memory, in a local part or in a bucket.
 //!
-//! Layer 1. Knows nothing of where an index is stored.
+//! Layer 1.
+//!
+//! Knows nothing of where an index is stored, of chunks or of times.
 
 mod plan;
 

@@ -1,7 +1,8 @@
 //! PromQL: text to a checked syntax tree and back, and the evaluation of trees against a [`source::SeriesSource`].
 //!
-//! The way of a query: [`parse`] (lexer, parser, checker) makes an [`ast::Expr`], [`durations::resolve`] computes what depends
-//! on the query's step and range, the engine plans and evaluates it. [`pretty`] shows a tree to people.
+//! Layer 2. The way of a query: [`parse`] (lexer, parser, checker) makes an [`ast::Expr`], [`durations::resolve`]
+//! computes what depends on the query's step and range, the engine plans and evaluates it. [`pretty`] shows a tree to
+//! people.
 //!
 //! Knows nothing of where series come from: storage, tenants and HTTP are other crates' business.
 

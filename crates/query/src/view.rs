@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// One tenant's data as it is pinned for a whole query: head first, then parts, then one version of the manifest
-/// (storage.md, rule 9).
+/// (I-READ-1).
 pub struct TenantView {
     /// Recent samples.
     pub head: Arc<Head>,

@@ -1,6 +1,8 @@
 //! The `longhaul` program: command line, configuration, HTTP and wiring.
 //!
 //! Layer 5: everything comes together here, and nothing is decided that a lower crate could decide.
+//!
+//! Knows nothing of formats: bytes on disk, on the wire and in the bucket are the lower crates' business.
 
 mod app;
 mod block_tool;

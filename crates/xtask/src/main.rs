@@ -1,6 +1,8 @@
 //! The project's chores: `cargo xtask <task>`. Each task is a module; what it does is printed, what fails ends it.
 //!
 //! The file system and the processes here are the developer's own: nothing of this is part of Longhaul.
+//!
+//! Knows nothing of Longhaul's crates: it runs cargo and other programs.
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a developer's tool, not the product")]
 

@@ -40,6 +40,7 @@ fn read_all(files: &Arc<MemoryFiles>, meta: &BlockMeta) -> [Option<Content>; 3] 
     ]
 }
 
+/// I-BLOCK-1
 #[test]
 fn every_damaged_byte_is_found_and_none_reaches_a_reader() {
     let (files, meta, expected) = small_block();

@@ -38,6 +38,7 @@ async fn chain(tenant: &TenantStore) -> Vec<Manifest> {
     versions
 }
 
+/// I-MAN-1
 #[tokio::test]
 async fn versions_follow_each_other() {
     let tenant = TestStore::new().tenant();
@@ -90,7 +91,7 @@ async fn race(store: Store) {
     assert_eq!(ids(versions.last().unwrap()), expected);
 }
 
-/// Each operation of eight tasks is applied exactly once.
+/// I-MAN-1: each operation of eight tasks is applied exactly once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn races_in_memory() {
     race(Store::memory()).await;
@@ -132,7 +133,7 @@ async fn races_on_a_store_that_fails() {
     race(test.store()).await;
 }
 
-/// Whatever the store answers, an operation that took effect is found, and one that did not is tried again.
+/// I-MAN-2: whatever the store answers, an operation that took effect is found, and one that did not is tried again.
 #[tokio::test]
 async fn unclear_outcomes_are_cleared_up() {
     for act in [Act::FailAfter, Act::FailBefore, Act::HangAfter, Act::Conflict, Act::ConflictAfter] {

@@ -1,5 +1,5 @@
 //! From one manifest to the next: pure functions, each with the check that makes it safe to apply to whatever version
-//! it meets (storage.md, rule 3).
+//! it meets.
 
 use super::{LiveBlock, Manifest, QuarantinedBlock, RetiredBlock};
 use crate::error::Rejected;

@@ -14,6 +14,7 @@ async fn with_versions(tenant: &TenantStore, count: u64) -> Vec<Manifest> {
     versions
 }
 
+/// I-TENANT-1
 #[tokio::test]
 async fn keys_stay_within_their_tenant() {
     let tenant = |name: &str| TenantStore::new(TestStore::new().store(), TenantId::parse(name).unwrap());
@@ -88,6 +89,7 @@ async fn the_hint_need_not_be_right() {
     }
 }
 
+/// I-MAN-3
 #[tokio::test]
 async fn an_up_to_date_hint_makes_loading_cheap() {
     let test = TestStore::new();
@@ -96,7 +98,7 @@ async fn an_up_to_date_hint_makes_loading_cheap() {
     test.tenant().load_manifest().await.unwrap();
     let calls = test.take_calls();
     assert!(calls.len() <= 6, "{calls:?}");
-    assert!(calls.iter().all(|(call, _)| *call != Call::List), "truth never comes from a LIST");
+    assert!(calls.iter().all(|(call, _)| *call != Call::List), "I-MAN-3: truth never comes from a LIST");
 }
 
 #[tokio::test]

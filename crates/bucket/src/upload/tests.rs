@@ -69,7 +69,7 @@ async fn large_files_go_in_parts() {
     assert_eq!(multipart, 1, "a file of exactly one part goes with one PUT");
 }
 
-/// After any failure the same upload may be tried again; no block is visible before it is whole.
+/// I-SHIP-2: after any failure the same upload may be tried again; no block is visible before it is whole.
 #[tokio::test]
 async fn an_upload_that_failed_is_tried_again() {
     let (dir, meta) = block_dir(&[100]);

@@ -178,6 +178,7 @@ fn crash_again(workload: &Workload, disk: &SimFs, prefix: usize, recovered: &BTr
     2 * disk.crash_states(0, 0).len()
 }
 
+/// I-ACK-1, I-LOG-1
 #[test]
 fn a_crash_at_any_point_loses_nothing_acknowledged() {
     let mut recoveries = 0;

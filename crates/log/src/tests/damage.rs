@@ -65,6 +65,7 @@ fn owners(fs: &SimFs, number: u64) -> Vec<Option<Offset>> {
     owners
 }
 
+/// I-LOG-2
 #[test]
 fn every_flipped_byte_is_detected_and_nothing_else_is_lost() {
     let (fs, all) = closed_log(1000, 16);
@@ -209,6 +210,7 @@ fn damaged_definitions_cost_nothing_as_long_as_one_copy_is_good() {
     assert!(replay.samples_without_series() > 8);
 }
 
+/// I-LOG-2: a frame of another segment, or from another place, is none.
 #[test]
 fn a_frame_counts_only_where_it_was_written() {
     let fs = new_disk();

@@ -11,6 +11,7 @@ fn segment_files(fs: &SimFs) -> Vec<String> {
     names.filter(|name| name.ends_with(".log")).collect()
 }
 
+/// I-LOG-1, I-LOG-3
 #[test]
 fn a_failed_sync_fails_its_whole_group_and_gives_the_segment_up() {
     let fs = new_disk();

@@ -1,4 +1,4 @@
-//! Remote write: who, whether, what, then the answer (`ingest.md` of the design lists what each input gets).
+//! Remote write: who, whether, what, then the answer.
 
 use crate::app::{App, AppState};
 use crate::http::auth::Tenant;

@@ -1,5 +1,5 @@
-//! The estate is what product.md measures on, requests are the same for the same seed, and a server that answers as
-//! servers do is driven to the end.
+//! The estate has its sizes, requests are the same for the same seed, and a server that answers as servers do is driven
+//! to the end.
 
 use super::estate::Estate;
 use super::value::Shape;
