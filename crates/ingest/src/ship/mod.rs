@@ -3,7 +3,7 @@
 //!
 //! 1. [`plan`] chooses the parts.
 //! 2. One part is uploaded as it is; several are merged into `<data>/ship/<ulid>`, which is synced before the upload
-//!    begins, so that every retry, after a crash as well, sends the same bytes under the same id (storage.md, rule 1).
+//!    begins, so that every retry, after a crash as well, sends the same bytes under the same id (**I-SHIP-2**).
 //! 3. Upload, then commit; both can be repeated. The pending ship is tried again before anything else is shipped.
 //! 4. After the commit was read back: publish the manifest, take the parts away from new readers, wait for the old
 //!    ones, delete.

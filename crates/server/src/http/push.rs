@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Router<AppState> {
 /// Why a request was not taken, or not wholly.
 #[derive(Debug, thiserror::Error)]
 enum PushError {
-    #[error("{0}")]
+    #[error("err-longhaul-unsupported-media-type: {0}")]
     Unsupported(String),
     #[error("err-longhaul-body-too-large: the body has more than the {0} bytes that `http.body_max` allows")]
     BodyTooLarge(u64),
