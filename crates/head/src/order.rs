@@ -10,6 +10,7 @@ use crate::index::{Index, STEP, pages};
 use crate::series::UNRANKED;
 use parking_lot::{Mutex, RwLock};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -79,6 +80,48 @@ impl Order {
     }
 }
 
+/// The places of symbols in the order of their texts.
+enum Places {
+    /// By symbol, from the first one on: one look-up is one array access.
+    Dense { first: u32, places: Vec<u32> },
+    /// Few symbols that lie far apart: numbers are never used again, so an array would grow with all there ever were.
+    Sparse(HashMap<u32, u32>),
+}
+
+impl Places {
+    /// Room for the symbols `first..=last` of so many pairs.
+    fn new(first: u32, last: u32, pairs: usize) -> Self {
+        let span = (last - first) as usize + 1;
+        if span > pairs.saturating_mul(8).saturating_add(4096) {
+            Self::Sparse(HashMap::with_capacity(pairs))
+        } else {
+            Self::Dense { first, places: vec![u32::MAX; span] }
+        }
+    }
+
+    /// Notes that a symbol is used; true the first time.
+    fn mark(&mut self, symbol: u32) -> bool {
+        match self {
+            Self::Dense { first, places } => std::mem::replace(&mut places[(symbol - *first) as usize], 0) == u32::MAX,
+            Self::Sparse(places) => places.insert(symbol, 0).is_none(),
+        }
+    }
+
+    fn set(&mut self, symbol: u32, place: u32) {
+        match self {
+            Self::Dense { first, places } => places[(symbol - *first) as usize] = place,
+            Self::Sparse(places) => drop(places.insert(symbol, place)),
+        }
+    }
+
+    fn of(&self, symbol: u32) -> u32 {
+        match self {
+            Self::Dense { first, places } => places[(symbol - first) as usize],
+            Self::Sparse(places) => places[&symbol],
+        }
+    }
+}
+
 /// Sorts by texts: the distinct symbols are sorted once, then series are compared by the places of their symbols.
 fn sort_by_texts(index: &RwLock<Index>, series: &mut Vec<Arc<Series>>) {
     if series.len() < 2 {
@@ -87,13 +130,10 @@ fn sort_by_texts(index: &RwLock<Index>, series: &mut Vec<Arc<Series>>) {
     let pairs = || series.iter().flat_map(|it| it.label_symbols());
     let Some(first) = pairs().map(|pair| pair.0.min(pair.1)).min() else { return };
     let last = pairs().map(|pair| pair.0.max(pair.1)).max().unwrap_or(first);
-    // Marks what is used, then holds its place: one look-up is one array access.
-    let mut places = vec![u32::MAX; (last - first) as usize + 1];
+    let mut places = Places::new(first, last, pairs().count());
     let mut symbols = Vec::new();
     for symbol in pairs().flat_map(|pair| [pair.0, pair.1]) {
-        let place = &mut places[(symbol - first) as usize];
-        if *place == u32::MAX {
-            *place = 0;
+        if places.mark(symbol) {
             symbols.push(symbol);
         }
     }
@@ -104,11 +144,9 @@ fn sort_by_texts(index: &RwLock<Index>, series: &mut Vec<Arc<Series>>) {
     }
     texts.sort_unstable();
     for (place, (_, symbol)) in (0..).zip(&texts) {
-        places[(symbol - first) as usize] = place;
+        places.set(*symbol, place);
     }
-    let place = |pair: &(u32, u32)| {
-        u64::from(places[(pair.0 - first) as usize]) << 32 | u64::from(places[(pair.1 - first) as usize])
-    };
+    let place = |pair: &(u32, u32)| u64::from(places.of(pair.0)) << 32 | u64::from(places.of(pair.1));
     // The first two pairs decide nearly always which metric comes first; they are kept beside the series.
     let head = |it: &Series| {
         let pair = |at: usize| it.label_symbols().get(at).map_or(0, |pair| u128::from(place(pair)) + 1);
