@@ -1,6 +1,7 @@
 //! A batch on its way through the log: the samples that passed the checks, with their series resolved, and the reply
 //! that its request is waiting for.
 
+use crate::gate::Inflight;
 use crate::refusal::{Cause, Refusals};
 use crate::settings::WriteLimits;
 use crate::tenant::Tenant;
@@ -18,6 +19,8 @@ pub(crate) struct Accepted {
     pub(crate) entries: Vec<Entry>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) purpose: Purpose,
+    /// The memory that it takes.
+    pub(crate) inflight: Option<Inflight>,
 }
 
 /// One series of a batch.
@@ -188,7 +191,7 @@ impl Accepted {
     pub(crate) fn again(tenant: &Arc<Tenant>, again: LoggedAgain) -> Result<Self, LoggedAgain> {
         match collect(tenant, &again.views) {
             Some((entries, samples)) if !entries.is_empty() => {
-                Ok(Self { tenant: tenant.clone(), entries, samples, purpose: Purpose::LogAgain(again) })
+                Ok(Self { tenant: tenant.clone(), entries, samples, purpose: Purpose::LogAgain(again), inflight: None })
             }
             _ => Err(again),
         }

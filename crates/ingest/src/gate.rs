@@ -3,6 +3,7 @@
 use crate::error::WriteError;
 use crate::settings::IngestSettings;
 use longhaul_disk::Space;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The reasons to turn writes away.
@@ -15,16 +16,17 @@ pub(crate) struct Gate {
     inflight_bytes: AtomicU64,
 }
 
-/// Bytes of a request that waits for its verdict; given back on drop.
+/// Bytes of memory that a request may take; given back on drop. It travels with what takes the memory: a client that
+/// goes away does not make room that is not there.
 #[derive(Debug)]
-pub(crate) struct Inflight<'a> {
-    gate: &'a Gate,
+pub struct Inflight {
+    gate: Arc<Gate>,
     size_bytes: u64,
 }
 
 impl Gate {
     /// Lets a request of `size_bytes` in, or says why not.
-    pub(crate) fn admit(&self, size_bytes: u64, settings: &IngestSettings) -> Result<Inflight<'_>, WriteError> {
+    pub(crate) fn admit(self: &Arc<Self>, size_bytes: u64, settings: &IngestSettings) -> Result<Inflight, WriteError> {
         if self.closed.load(Relaxed) {
             return Err(WriteError::Closed);
         }
@@ -35,7 +37,7 @@ impl Gate {
             return Err(WriteError::Memory);
         }
         let before = self.inflight_bytes.fetch_add(size_bytes, Relaxed);
-        let inflight = Inflight { gate: self, size_bytes };
+        let inflight = Inflight { gate: self.clone(), size_bytes };
         // A request larger than the whole bound still gets through when it is alone.
         if before > 0 && before + size_bytes > settings.inflight_bytes_max {
             Err(WriteError::Overloaded)
@@ -71,7 +73,7 @@ impl Gate {
     }
 }
 
-impl Drop for Inflight<'_> {
+impl Drop for Inflight {
     fn drop(&mut self) {
         self.gate.inflight_bytes.fetch_sub(self.size_bytes, Relaxed);
     }
@@ -90,7 +92,7 @@ mod tests {
             disk_reserve_bytes_max: 50,
             ..IngestSettings::default()
         };
-        let gate = Gate::default();
+        let gate = Arc::new(Gate::default());
         let plenty = Some(Space { available_bytes: 50, total_bytes: 10_000 });
         gate.update(plenty, 1250, 1000, &settings);
         let large = gate.admit(500, &settings).expect("a large request alone gets through");

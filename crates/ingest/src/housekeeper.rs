@@ -8,8 +8,9 @@ use crate::lane::Marker;
 use crate::settings::IngestSettings;
 use crate::ship;
 use crate::tenant::Tenant;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use longhaul_log::{Append, Offset};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -32,7 +33,18 @@ pub(crate) async fn cut_loop(inner: Arc<Inner>) {
             _ = closing.wait_for(|closing| *closing) => return,
             () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
         }
-        wait_ms = next_wait_ms(wait_ms, tick(&inner).await, &inner);
+        wait_ms = next_wait_ms(wait_ms, guarded(tick(&inner)).await, &inner);
+    }
+}
+
+/// Keeps the gate up to date until the ingester closes, however long a round of the other loops takes.
+pub(crate) async fn room_loop(inner: Arc<Inner>) {
+    let mut closing = inner.closing.subscribe();
+    loop {
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => return,
+            () = tokio::time::sleep(Duration::from_millis(inner.settings.tick_ms)) => look_at_room(&inner),
+        }
     }
 }
 
@@ -45,8 +57,17 @@ pub(crate) async fn ship_loop(inner: Arc<Inner>) {
             _ = closing.wait_for(|closing| *closing) => return,
             () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
         }
-        wait_ms = next_wait_ms(wait_ms, ship_round(&inner, &mut first).await, &inner);
+        wait_ms = next_wait_ms(wait_ms, guarded(ship_round(&inner, &mut first)).await, &inner);
     }
+}
+
+/// Runs one round of a loop. A panic in it is a bug, which the panic's own message reports; it counts as a failure and
+/// must not end the loop, which serves all tenants.
+async fn guarded(round: impl Future<Output = bool>) -> bool {
+    AssertUnwindSafe(round).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("a round of the housekeeper panicked; it is tried again");
+        false
+    })
 }
 
 fn next_wait_ms(wait_ms: u64, all_well: bool, inner: &Inner) -> u64 {
@@ -135,6 +156,7 @@ async fn cut_what_is_due(inner: &Arc<Inner>, tenants: &[Arc<Tenant>], now_ms: i6
             let _ = cut::log_again(inner, tenant, cutting).await; // it fails only because the log is closed
         })
         .await;
+    let mut all_well = true;
     for job in cuts {
         let CutAction::Cut { range, reason } = job.action else { continue };
         let Some(tenant) = tenants.get(job.tenant_number as usize) else { continue };
@@ -148,13 +170,13 @@ async fn cut_what_is_due(inner: &Arc<Inner>, tenants: &[Arc<Tenant>], now_ms: i6
         }
         if let Err(error) = cut::cut(inner, tenant, cutting, range).await {
             tracing::error!(tenant = %tenant.id, %error, "a cut failed; its samples stay in memory and in the log");
-            return false; // the disk is probably full for all
+            all_well = false; // perhaps this tenant's alone: the others get their turn
         }
         if reason == CutReason::Bytes {
             look_at_room(inner);
         }
     }
-    true
+    all_well
 }
 
 fn evict_idle(tenant: &Tenant, now_ms: i64, idle_ms: i64) {

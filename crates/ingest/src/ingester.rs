@@ -6,7 +6,7 @@
 
 use crate::accepted::{Accepted, Applied, Purpose, Resolved};
 use crate::error::{IngestError, WriteError};
-use crate::gate::Gate;
+use crate::gate::{Gate, Inflight};
 use crate::housekeeper;
 use crate::lane::{Lanes, Log, Marker};
 use crate::metrics::IngestMetrics;
@@ -64,7 +64,7 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<Log>,
     pub(crate) lanes: Lanes,
     pub(crate) tenants: Tenants,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) metrics: Arc<IngestMetrics>,
     pub(crate) closing: watch::Sender<bool>,
     /// Keeps other processes out of the data directory.
@@ -119,6 +119,7 @@ impl Ingester {
         let loops = vec![
             tokio::spawn(housekeeper::cut_loop(inner.clone())),
             tokio::spawn(housekeeper::ship_loop(inner.clone())),
+            tokio::spawn(housekeeper::room_loop(inner.clone())),
         ];
         Ok(Self { inner, loops: Arc::new(Mutex::new(loops)) })
     }
@@ -133,7 +134,7 @@ impl Ingester {
     ) -> Result<WriteReport, WriteError> {
         let inner = &self.inner;
         let size_bytes = (batch.buffer.len() + batch.samples.len() * 16) as u64;
-        let _inflight = inner.gate.admit(size_bytes, &inner.settings).inspect_err(|_| self.turned_away())?;
+        let inflight = inner.gate.admit(size_bytes, &inner.settings).inspect_err(|_| self.turned_away())?;
         let tenant = inner.tenants.get_or_create(tenant);
         tenant.head.set_series_max(limits.series_max.map_or(usize::MAX, |max| max as usize));
         let Resolved { entries, samples, mut refusals } =
@@ -141,7 +142,8 @@ impl Ingester {
         let mut stored = 0;
         if !entries.is_empty() {
             let (reply, verdict) = oneshot::channel();
-            let accepted = Accepted { tenant, entries, samples, purpose: Purpose::Write(reply) };
+            let accepted =
+                Accepted { tenant, entries, samples, purpose: Purpose::Write(reply), inflight: Some(inflight) };
             inner.log.append(Append::Batch(accepted)).map_err(|rejected| {
                 self.turned_away();
                 match rejected.why {
@@ -167,9 +169,10 @@ impl Ingester {
         Ok(WriteReport { stored, refusals })
     }
 
-    /// Whether a request of `size_bytes` would be let in now: to answer before its body is read.
-    pub fn admits(&self, size_bytes: u64) -> Result<(), WriteError> {
-        self.inner.gate.admit(size_bytes, &self.inner.settings).map(drop).inspect_err(|_| self.turned_away())
+    /// Lets a request in whose body has up to `size_bytes`, before it is read; the memory is reserved until the answer
+    /// is dropped.
+    pub fn admit(&self, size_bytes: u64) -> Result<Inflight, WriteError> {
+        self.inner.gate.admit(size_bytes, &self.inner.settings).inspect_err(|_| self.turned_away())
     }
 
     /// Pins what a query of `tenant` reads.
@@ -210,7 +213,7 @@ impl Ingester {
         self.inner.gate.close();
         let _ = self.inner.closing.send_replace(true);
         let loops = std::mem::take(&mut *self.loops.lock());
-        for (task, may_wait) in loops.into_iter().zip([true, false]) {
+        for (task, may_wait) in loops.into_iter().zip([true, false, true]) {
             if !may_wait {
                 task.abort();
             }

@@ -173,7 +173,7 @@ impl Lane {
     }
 
     fn apply(&self, offset: Offset, batch: Accepted) {
-        let Accepted { tenant, entries, samples, purpose } = batch;
+        let Accepted { tenant, entries, samples, purpose, inflight: _inflight } = batch;
         let reply = match purpose {
             Purpose::Write(reply) => reply,
             Purpose::LogAgain(again) => {

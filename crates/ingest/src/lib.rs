@@ -25,6 +25,7 @@ mod tenant;
 mod validate;
 
 pub use error::{IngestError, WriteError};
+pub use gate::Inflight;
 pub use ingester::{Ingester, IngesterParts, Totals, WriteReport};
 pub use metrics::IngestMetrics;
 pub use parts::Part;

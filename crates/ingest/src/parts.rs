@@ -176,6 +176,9 @@ fn value_in(part: &Part, matchers: &[Matcher], labels: &Labels, range: TimeRange
     let failed = || IngestError::part(&part.dir);
     for series in part.block.select(matchers, range).map_err(failed())?.into_series() {
         let series = series.map_err(failed())?;
+        if series.labels > *labels {
+            break; // the others have these labels and more, and there may be very many of them
+        }
         if series.labels == *labels {
             return sample_at(&series.chunks, range.start_ms)
                 .map_err(|error| IngestError::Unsound { dir: part.dir.clone(), reason: error.to_string() });

@@ -10,7 +10,6 @@
 use crate::accepted::key_of;
 use crate::cut::blocking;
 use crate::error::IngestError;
-use crate::gate::Gate;
 use crate::ingester::{IngesterParts, Inner, Tenants};
 use crate::lane::{Lanes, LogHandle};
 use crate::metrics::IngestMetrics;
@@ -18,12 +17,13 @@ use crate::part_writer::{PARTITION, PartWriter};
 use crate::settings::IngestSettings;
 use crate::tenant::Tenant;
 use crate::{parts, ship};
-use longhaul_bucket::{Manifest, Store, TenantStore};
+use longhaul_bucket::{BucketError, Manifest, Store, TenantStore};
 use longhaul_disk::Fs;
 use longhaul_head::{HashSeed, Series, Verdict};
 use longhaul_log::{Offset, Opened, RecordKind, Refusals, ReplaySeries};
 use longhaul_model::{Labels, LogId, TenantId, TimeRange};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -97,7 +97,7 @@ fn recover(from: IngesterParts, handle: &Handle) -> Result<Arc<Inner>, IngestErr
         log,
         lanes,
         tenants,
-        gate: Gate::default(),
+        gate: Arc::default(),
         metrics,
         closing: watch::channel(false).0,
         _lock: lock,
@@ -135,7 +135,7 @@ fn open_parts(
     store: &Store,
     handle: &Handle,
 ) -> Result<(), IngestError> {
-    for id in handle.block_on(until_answered("list its tenants", || TenantStore::tenants(store))) {
+    for id in handle.block_on(until_answered("list its tenants", || TenantStore::tenants(store)))? {
         tenants.get_or_create(&id);
     }
     let parts_dir = data_dir.join(PARTS);
@@ -148,7 +148,7 @@ fn open_parts(
     }
     let mut shipping = ship::recover(fs, &data_dir.join(SHIP))?;
     for tenant in tenants.all() {
-        let manifest = manifest_of(&tenant, handle);
+        let manifest = manifest_of(&tenant, handle)?;
         drop_covered_parts(fs.as_ref(), &tenant, &manifest)?;
         shipping.resume(fs.as_ref(), &tenant, &manifest)?;
     }
@@ -168,20 +168,23 @@ fn known_end(tenants: &Tenants, log_id: Option<LogId>) -> Offset {
 }
 
 /// Asks the store until it answers: without the manifests nobody knows what of the log is in the bucket already.
-async fn until_answered<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+/// What no waiting mends (no access, a corrupt manifest) ends the start.
+async fn until_answered<T, F: Future<Output = Result<T, BucketError>>>(
     what: &str,
     mut ask: impl FnMut() -> F,
-) -> T {
+) -> Result<T, BucketError> {
     loop {
         match ask().await {
-            Ok(answer) => return answer,
-            Err(error) => tracing::warn!(%error, "the store does not answer; it is asked again to {what}"),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "the store does not answer; it is asked again to {what}");
+            }
+            answered => return answered,
         }
         tokio::time::sleep(STORE_RETRY).await;
     }
 }
 
-fn manifest_of(tenant: &Tenant, handle: &Handle) -> Arc<Manifest> {
+fn manifest_of(tenant: &Tenant, handle: &Handle) -> Result<Arc<Manifest>, BucketError> {
     handle.block_on(until_answered("read a manifest", || tenant.manifest()))
 }
 
@@ -233,7 +236,10 @@ impl Replay<'_> {
         for (number, record) in opened.replay().enumerate() {
             let record = record?;
             let RecordKind::Samples(entries) = record.kind else { continue };
-            let replayed = known.entry(record.tenant.clone()).or_insert_with(|| self.tenant(&record.tenant));
+            let replayed = match known.entry(record.tenant.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.tenant(&record.tenant)?),
+            };
             let refusals = refused.of(record.offset);
             let mut left_out = Vec::new();
             for entry in &entries {
@@ -294,13 +300,13 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn tenant(&self, id: &TenantId) -> Replayed {
+    fn tenant(&self, id: &TenantId) -> Result<Replayed, IngestError> {
         let tenant = self.tenants.get_or_create(id);
-        let manifest = manifest_of(&tenant, self.handle);
+        let manifest = manifest_of(&tenant, self.handle)?;
         let parts = tenant.parts.all();
         let ours = parts.iter().flat_map(|part| part.coverage()).filter(|stretch| stretch.log_id == self.log_id);
         let by_parts = ours.map(|stretch| (stretch.range, stretch.to)).collect();
-        Replayed { tenant, manifest, by_parts }
+        Ok(Replayed { tenant, manifest, by_parts })
     }
 }
 

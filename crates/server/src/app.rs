@@ -9,7 +9,7 @@ use longhaul_promql::engine::Engine;
 use longhaul_query::{BlockCache, TenantSource, TenantView};
 use std::ops::Deref;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The shared state; cloning shares it.
 #[derive(Clone)]
@@ -38,8 +38,13 @@ impl Deref for AppState {
 }
 
 impl App {
-    /// Pins a tenant's data for a query.
-    pub(crate) async fn source(&self, tenant: &TenantId) -> Result<TenantSource, BucketError> {
+    /// Pins a tenant's data for a query. The query's slot is held as long as anything reads from it: work that a client
+    /// has walked away from still counts.
+    pub(crate) async fn source(
+        &self,
+        tenant: &TenantId,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<TenantSource, BucketError> {
         let Pin { guard, head, parts, damaged, manifest, store } = self.ingester.pin(tenant).await?;
         let missing = damaged
             .iter()
@@ -52,7 +57,7 @@ impl App {
             manifest,
             store,
             missing,
-            keep: Box::new((guard, parts)),
+            keep: Box::new((guard, parts, slot)),
         };
         Ok(TenantSource::new(view, self.blocks.clone()))
     }

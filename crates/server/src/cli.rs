@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// How long work that nobody waits for may hold up the end of the process.
+const BLOCKING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
 #[derive(Parser)]
 #[command(name = "longhaul", version, about = "A long-term metrics store for Prometheus: one binary, one bucket")]
 struct Cli {
@@ -82,7 +85,11 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))
-        .and_then(|runtime| runtime.block_on(run(cli.command)));
+        .and_then(|runtime| {
+            let done = runtime.block_on(run(cli.command));
+            runtime.shutdown_timeout(BLOCKING_TIMEOUT); // a look-up whose client has gone may still be at work
+            done
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -26,8 +26,13 @@ pub(crate) async fn allow(request: Request, next: Next) -> Response {
         _ => next.run(request).await,
     };
     if has_origin {
+        let headers = response.headers_mut();
+        let others = headers.remove(VARY);
         for (name, value) in HEADERS {
-            response.headers_mut().append(name, HeaderValue::from_static(value));
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Some(other) = others {
+            headers.append(VARY, other);
         }
     }
     response

@@ -79,8 +79,8 @@ async fn found<T>(
     look_up: impl AsyncFnOnce(&TenantSource) -> Result<Vec<T>, SourceError>,
 ) -> Result<(Vec<T>, Notes), ApiError> {
     let looked_up = async {
-        let _slot = app.query_slots.acquire().await.map_err(|_| ApiError::internal("shutting down"))?;
-        let source = app.source(tenant).await?;
+        let slot = app.query_slots.clone().acquire_owned().await.map_err(|_| ApiError::internal("shutting down"))?;
+        let source = app.source(tenant, slot).await?;
         let items = look_up(&source).await?;
         Ok((items, Notes { warnings: source.warnings().to_vec(), infos: Vec::new() }))
     };

@@ -51,7 +51,8 @@ async fn push(
 ) -> Result<StatusCode, PushError> {
     check_headers(&headers)?;
     let declared_bytes = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-    app.ingester.admits(declared_bytes)?;
+    let reserved_bytes = if declared_bytes > 0 { declared_bytes } else { app.config.http.body_max.bytes };
+    let reserved = app.ingester.admit(reserved_bytes)?;
     let body = read_body(&app, declared_bytes, body).await?;
     let message = snappy::decompress(&body, app.config.http.decoded_max.bytes as usize)?;
     let limits = DecodeLimits {
@@ -59,6 +60,7 @@ async fn push(
         samples_max: app.config.limits.samples_per_request_max,
     };
     let batch = remote_write::decode(message, &limits)?;
+    drop(reserved); // from here on the batch has a reservation of its own
     let WriteReport { stored, refusals } = app.ingester.write(&tenant, &batch, &app.write_limits).await?;
     if refusals.is_empty() { Ok(StatusCode::NO_CONTENT) } else { Err(PushError::Refused(refusals.message(stored))) }
 }

@@ -160,9 +160,9 @@ async fn evaluate(
     let now_ns = || app.clock.monotonic_ns();
     let asked_ns = now_ns();
     budget.check()?;
-    let _slot = app.query_slots.acquire().await.map_err(|_| ApiError::internal("shutting down"))?;
+    let slot = app.query_slots.clone().acquire_owned().await.map_err(|_| ApiError::internal("shutting down"))?;
     let admitted_ns = now_ns();
-    let source = app.source(tenant).await?;
+    let source = app.source(tenant, slot).await?;
     let pinned_ns = now_ns();
     let result = app.engine.run(Arc::new(source), request, budget).await?;
     let timings = Timings {
