@@ -1,8 +1,12 @@
 //! What the numbers in sample frames stand for: written into a segment on first use, and a second time further on.
 //!
 //! ```text
-//! tenant | symbols: count, (number, text)... | series: count, (number as delta, pairs, (name, value)...)...
+//! tenant | symbols: count, (number, text)... | series: count, (number as delta, pairs, labels)...
+//! labels: (as before, name, value)... [as before]
 //! ```
+//!
+//! Series that are created together share most of their labels place by place (a pod's metrics differ in the name), so
+//! labels are told as differences: how many pairs are those of the series before in the frame, then one pair that is not.
 //!
 //! The numbers are the writing process's own and mean nothing beyond the segment.
 
@@ -23,6 +27,7 @@ pub(crate) struct Defined {
     series: NumberSet,
     symbols: hash_map::HashMap<u32, NumberSet>,
     pairs: Vec<(u32, u32)>,
+    pairs_before: Vec<(u32, u32)>,
     symbol_bytes: Vec<u8>,
     series_bytes: Vec<u8>,
 }
@@ -47,6 +52,7 @@ impl Defined {
         let (mut symbol_count, mut series_count, mut before) = (0u64, 0u64, 0i64);
         self.symbol_bytes.clear();
         self.series_bytes.clear();
+        self.pairs_before.clear();
         while entry < batch.entries() && self.symbol_bytes.len() + self.series_bytes.len() < PAYLOAD_BYTES {
             let number = batch.series_number(entry);
             if self.series.insert(number) {
@@ -62,10 +68,8 @@ impl Defined {
                 push_signed(&mut self.series_bytes, i64::from(number) - before);
                 before = i64::from(number);
                 push(&mut self.series_bytes, self.pairs.len() as u64);
-                for (name, value) in &self.pairs {
-                    push(&mut self.series_bytes, u64::from(*name));
-                    push(&mut self.series_bytes, u64::from(*value));
-                }
+                push_pairs(&mut self.series_bytes, &self.pairs, &self.pairs_before);
+                std::mem::swap(&mut self.pairs, &mut self.pairs_before);
                 series_count += 1;
             }
             entry += 1;
@@ -79,6 +83,39 @@ impl Defined {
         lay(payload);
         entry
     }
+}
+
+/// Lays the pairs of a series as differences to those of the series before.
+fn push_pairs(out: &mut Vec<u8>, pairs: &[(u32, u32)], before: &[(u32, u32)]) {
+    let mut at = 0;
+    while at < pairs.len() {
+        let same = pairs[at..].iter().zip(before.get(at..).unwrap_or_default()).take_while(|(a, b)| a == b).count();
+        push(out, same as u64);
+        at += same;
+        if let Some((name, value)) = pairs.get(at) {
+            push(out, u64::from(*name));
+            push(out, u64::from(*value));
+            at += 1;
+        }
+    }
+}
+
+/// Reads `count` pairs into `pairs`, given those of the series before; `None` if the input is no such thing.
+fn read_pairs(input: &mut Input<'_>, count: usize, before: &[(u32, u32)], pairs: &mut Vec<(u32, u32)>) -> Option<()> {
+    pairs.clear();
+    while pairs.len() < count {
+        let (at, same) = (pairs.len(), input.u32()? as usize);
+        if same > count - at {
+            return None;
+        }
+        if same > 0 {
+            pairs.extend_from_slice(before.get(at..at + same)?);
+        }
+        if pairs.len() < count {
+            pairs.push((input.u32()?, input.u32()?));
+        }
+    }
+    Some(())
 }
 
 /// A set of numbers that are mostly dense: a bitmap in pages, so that a process which has counted far does not pay for
@@ -146,21 +183,17 @@ impl Definitions {
             let text = input.text()?;
             self.symbols.entry((tenant, symbol)).or_insert_with(|| Arc::from(text));
         }
-        let mut number = 0i64;
+        let (mut number, mut pairs, mut before) = (0i64, Vec::new(), Vec::new());
         for _ in 0..input.varint()? {
             number = number.checked_add(input.signed()?)?;
             let series = u32::try_from(number).ok()?;
-            let pairs = input.u32()?;
-            let first_pair = self.pairs.len();
-            for _ in 0..pairs {
-                self.pairs.push((input.u32()?, input.u32()?));
+            let count = input.u32()?;
+            read_pairs(&mut input, count as usize, &before, &mut pairs)?;
+            if let hashbrown::hash_map::Entry::Vacant(vacant) = self.series.entry(series) {
+                vacant.insert(SeriesDefinition { tenant, first_pair: self.pairs.len(), pairs: count, labels: None });
+                self.pairs.extend_from_slice(&pairs);
             }
-            match self.series.entry(series) {
-                hashbrown::hash_map::Entry::Occupied(_) => self.pairs.truncate(first_pair),
-                hashbrown::hash_map::Entry::Vacant(vacant) => {
-                    vacant.insert(SeriesDefinition { tenant, first_pair, pairs, labels: None });
-                }
-            }
+            std::mem::swap(&mut pairs, &mut before);
         }
         input.is_empty().then_some(())
     }
@@ -181,6 +214,31 @@ impl Definitions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_come_back_from_their_differences() {
+        let all: [&[(u32, u32)]; 7] = [
+            &[(1, 2), (3, 4), (5, 6)],
+            &[(1, 9), (3, 4), (5, 6)],
+            &[(1, 9), (3, 4)],
+            &[],
+            &[(7, 7)],
+            &[(7, 7)],
+            &[(7, 7), (8, 8)],
+        ];
+        let (mut before, mut read): (&[(u32, u32)], Vec<_>) = (&[], Vec::new());
+        for pairs in all {
+            let mut bytes = Vec::new();
+            push_pairs(&mut bytes, pairs, before);
+            let mut input = Input(&bytes);
+            assert_eq!(read_pairs(&mut input, pairs.len(), before, &mut read), Some(()));
+            assert!(input.is_empty() && read == pairs, "{pairs:?} after {before:?}: {read:?}");
+            before = pairs;
+        }
+        // More of the series before than it has, or than is wanted.
+        assert_eq!(read_pairs(&mut Input(&[2]), 2, &[(1, 1)], &mut read), None);
+        assert_eq!(read_pairs(&mut Input(&[2]), 1, &[(1, 1), (2, 2)], &mut read), None);
+    }
 
     #[test]
     fn a_number_set_holds_what_was_put_in() {
