@@ -107,7 +107,7 @@ async fn a_part_that_cannot_be_read_judges_nothing() {
     let ingester = site.open().await;
     let id = tenant(0);
     assert!(put(&ingester, &id, "up", START_MS, 1.0).await);
-    ingester.cut_all(&id).await.unwrap();
+    cut_range(&ingester, &id, START_MS).await; // the head has let go, the part alone can judge
     for _ in 0..20 {
         site.fs.fail(FaultPoint::Read, 0, EIO);
     }
