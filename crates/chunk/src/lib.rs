@@ -11,12 +11,13 @@ mod varbit;
 mod xor;
 mod xor2;
 
-pub use merge::{decode_into, merge_chunks, merge_into, sample_at};
+pub use merge::{decode_into, merge_chunks, merge_into, merge_samples, sample_at};
 pub use xor::{CHUNK_SAMPLES_MAX, XorAppender, XorIterator};
 pub use xor2::{StartedSample, Xor2Appender, Xor2Iterator};
 
 use bytes::Bytes;
-use longhaul_model::{Labels, TimeRange};
+use longhaul_model::{FloatHistogram, Labels, TimeRange};
+use std::sync::Arc;
 
 /// How a chunk's bytes are to be read (the encoding byte of a TSDB chunk; Prometheus `tsdb/chunkenc/chunk.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +71,30 @@ pub struct Columns {
     pub t_ms: Vec<i64>,
     /// Values, to the bit as stored.
     pub values: Vec<f64>,
+    /// Since when each counts, ms since the Unix epoch, 0 where that is not known. Empty if no sample has a start.
+    pub start_ms: Vec<i64>,
+}
+
+/// Decoded samples of a series: floats and histograms apart. No time stands in both, and a later chunk wins over an
+/// earlier one whatever the kinds of the two.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    /// The float samples.
+    pub floats: Columns,
+    /// The histograms.
+    pub histograms: HistogramColumns,
+}
+
+/// Decoded histograms as columns of the same length, times strictly rising. Integer histograms come as float histograms:
+/// queries compute with nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramColumns {
+    /// Times, ms.
+    pub t_ms: Vec<i64>,
+    /// Values; a stale marker is a histogram whose sum has the marker's bits.
+    pub values: Vec<Arc<FloatHistogram>>,
+    /// Since when each counts, ms since the Unix epoch, 0 where that is not known. Empty if no sample has a start.
+    pub start_ms: Vec<i64>,
 }
 
 /// How many samples a chunk claims to hold, without decoding it.
@@ -114,6 +139,16 @@ impl TryFrom<u8> for Encoding {
             Encoding::ThanosAggregate,
         ];
         ALL.into_iter().find(|encoding| encoding.byte() == byte).ok_or(ChunkError::Unsupported(byte))
+    }
+}
+
+impl Samples {
+    /// Lets all samples go and keeps the allocations.
+    pub fn clear(&mut self) {
+        self.floats.clear();
+        self.histograms.t_ms.clear();
+        self.histograms.values.clear();
+        self.histograms.start_ms.clear();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Everywhere the chunk that stands later in the list wins at equal times.
 
-use crate::{Chunk, ChunkError, Columns, Encoding, XorAppender, XorIterator, xor, xor2};
+use crate::{Chunk, ChunkError, Columns, Encoding, Samples, XorAppender, XorIterator, xor, xor2};
 use longhaul_model::{Sample, TimeRange};
 
 /// Appends to `out` the samples of `chunk` that lie in `range`; times rise strictly. `out` is not cleared, and is as it
@@ -39,6 +39,11 @@ pub fn merge_into(chunks: &[Chunk], range: TimeRange, out: &mut Columns) -> Resu
         out.truncate(begin);
     }
     merged
+}
+
+/// [`merge_into`] for chunks of floats and of histograms.
+pub fn merge_samples(chunks: &[Chunk], range: TimeRange, out: &mut Samples) -> Result<(), ChunkError> {
+    merge_into(chunks, range, &mut out.floats)
 }
 
 /// The value at exactly `t_ms`, decoding no further than needed.

@@ -5,6 +5,7 @@
 //! Knows nothing of files, networks, compression or queries.
 
 pub mod clock;
+pub mod histogram;
 pub mod id;
 pub mod label_section;
 pub mod labels;
@@ -16,6 +17,7 @@ pub mod time_range;
 pub mod write_batch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use histogram::{BucketSpan, CounterResetHint, FloatHistogram, Histogram};
 pub use id::{BlockId, IdSource, LogId};
 pub use label_section::LabelSection;
 pub use labels::{Labels, LabelsBuilder};

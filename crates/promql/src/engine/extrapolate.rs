@@ -154,6 +154,7 @@ mod tests {
             let columns = Columns {
                 t_ms: samples.iter().map(|s| s.0).collect(),
                 values: samples.iter().map(|s| s.1).collect(),
+                ..Columns::default()
             };
             let windows = Windows { grid: Grid::new(0, t + range_ms, step_ms), range_ms, offset_ms, at_ms: None };
             for difference in [Difference::Delta, Difference::Increase, Difference::Rate] {

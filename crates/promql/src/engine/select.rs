@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn lookback_is_left_open_and_ends_at_a_stale_marker() {
         let stale = f64::from_bits(STALE_NAN_BITS);
-        let samples = Columns { t_ms: vec![0, 10, 20], values: vec![1.0, f64::NAN, stale] };
+        let samples = Columns { t_ms: vec![0, 10, 20], values: vec![1.0, f64::NAN, stale], ..Columns::default() };
         let windows = Windows { grid: Grid::new(-5, 30, 5), range_ms: 10, offset_ms: 0, at_ms: None };
         let series = instant(&Labels::empty(), &samples, &windows, false).unwrap();
         assert_eq!(series.present.iter().collect::<Vec<_>>(), [1, 2, 3, 4], "steps 0, 5, 10 and 15");
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn at_stands_for_every_step_and_offset_looks_back() {
-        let samples = Columns { t_ms: vec![0, 10], values: vec![1.0, 2.0] };
+        let samples = Columns { t_ms: vec![0, 10], values: vec![1.0, 2.0], ..Columns::default() };
         let windows = Windows { grid: Grid::new(100, 200, 50), range_ms: 10, offset_ms: 5, at_ms: Some(12) };
         let series = instant(&Labels::empty(), &samples, &windows, false).unwrap();
         assert_eq!(series.points().collect::<Vec<_>>(), [(0, 1.0), (1, 1.0), (2, 1.0)]);
