@@ -3,7 +3,8 @@
 //! Labels of a result are final: names that an operation drops are gone, and no two series have the same labels. Series
 //! of a matrix stand in label order; the order of a vector is the engine's (`sort`, `topk` make it one that counts).
 
-use longhaul_model::Labels;
+use longhaul_model::{FloatHistogram, Labels};
+use std::sync::Arc;
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct QueryResult {
 }
 
 /// A value of one of PromQL's four types.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Value {
     /// One number (instant queries only).
     Scalar {
@@ -42,19 +43,51 @@ pub enum Value {
 }
 
 /// One element of an instant vector.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct InstantSample {
     /// Which series.
     pub labels: Labels,
     /// Time of evaluation, ms (not of the sample that answered).
     pub t_ms: i64,
     /// The value.
-    pub value: f64,
+    pub value: SampleValue,
 }
 
-/// One series of a matrix: two columns of the same length, times rising. (Native histograms will stand beside them, in
-/// columns of their own with times of their own: a series may mix both.)
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The value of a sample.
+#[derive(Clone, Debug)]
+pub enum SampleValue {
+    /// A number.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<FloatHistogram>),
+}
+
+impl SampleValue {
+    /// The number, if it is one.
+    pub fn float(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+            Self::Histogram(_) => None,
+        }
+    }
+
+    /// The histogram, if it is one.
+    pub fn histogram(&self) -> Option<&Arc<FloatHistogram>> {
+        match self {
+            Self::Float(_) => None,
+            Self::Histogram(histogram) => Some(histogram),
+        }
+    }
+}
+
+impl From<f64> for SampleValue {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+/// Float points: two columns of the same length, times rising.
+#[derive(Clone, Debug, Default)]
 pub struct Points {
     /// Times, ms.
     pub t_ms: Vec<i64>,
@@ -62,13 +95,25 @@ pub struct Points {
     pub values: Vec<f64>,
 }
 
-/// A series with its points.
-#[derive(Clone, Debug, PartialEq)]
+/// Native histograms over time: two columns of the same length, times rising.
+#[derive(Clone, Debug, Default)]
+pub struct Histograms {
+    /// Times, ms.
+    pub t_ms: Vec<i64>,
+    /// Values.
+    pub values: Vec<Arc<FloatHistogram>>,
+}
+
+/// A series with its points: floats, histograms or, where it changed, both; at least one point in all, and no time in
+/// both columns.
+#[derive(Clone, Debug)]
 pub struct RangeSeries {
     /// Which series.
     pub labels: Labels,
-    /// Its float points; at least one.
+    /// Its float points.
     pub points: Points,
+    /// Its histograms.
+    pub histograms: Histograms,
 }
 
 /// What a query took.

@@ -29,7 +29,7 @@ use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::{SelectRequest, SeriesSource};
-use crate::value::{InstantSample, Points, RangeSeries, Value};
+use crate::value::{Histograms, InstantSample, Points, RangeSeries, Value};
 use futures::lock::Mutex;
 use longhaul_chunk::{Columns, merge_into};
 use longhaul_model::Labels;
@@ -96,7 +96,7 @@ impl Run {
                     return Ok(Value::Scalar { t_ms: grid.start_ms, value: values[0] });
                 }
                 let points = Points { t_ms: grid.times().collect(), values: values.to_vec() };
-                Ok(Value::Matrix(vec![RangeSeries { labels: Labels::empty(), points }]))
+                Ok(Value::Matrix(vec![range_series(Labels::empty(), points)]))
             }
             (ValueType::Vector, _) => {
                 let Vector { series, held } = self.vector(node).await?;
@@ -117,8 +117,11 @@ impl Run {
         }
         let mut series = collide::merge(series)?;
         if instant {
-            let sample =
-                |one: SeriesPoints| InstantSample { labels: one.labels, t_ms: grid.start_ms, value: one.values[0] };
+            let sample = |one: SeriesPoints| InstantSample {
+                labels: one.labels,
+                t_ms: grid.start_ms,
+                value: one.values[0].into(),
+            };
             return Ok(Value::Vector(series.into_iter().map(sample).collect()));
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -139,7 +142,7 @@ impl Run {
                         budget.count_samples(samples.len() as u64)?;
                         drop_stale(&mut samples);
                         let points = Points { t_ms: samples.t_ms, values: samples.values };
-                        matrix.push(RangeSeries { labels: series.labels.clone(), points });
+                        matrix.push(range_series(series.labels.clone(), points));
                     }
                     Ok(matrix)
                 };
@@ -463,5 +466,9 @@ fn to_range(series: SeriesPoints, grid: &Grid) -> RangeSeries {
             points.values.push(value);
         }
     }
-    RangeSeries { labels: series.labels, points }
+    range_series(series.labels, points)
+}
+
+fn range_series(labels: Labels, points: Points) -> RangeSeries {
+    RangeSeries { labels, points, histograms: Histograms::default() }
 }

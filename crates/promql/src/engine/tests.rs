@@ -156,6 +156,6 @@ fn ranges_alone_are_for_instant_queries() {
     assert_eq!(matrix[0].points.t_ms, [15_000, 30_000, 45_000, 60_000], "left-open");
     let Value::Matrix(matrix) = instant("x_total[1m:20s]") else { panic!("a subquery is a matrix") };
     assert_eq!(matrix[1].points.t_ms, [20_000, 40_000, 60_000]);
-    assert_eq!(instant("\"text\""), Value::String { t_ms: 60_000, value: "text".to_owned() });
-    assert_eq!(instant("max_of(1, scalar(vector(2)))"), Value::Scalar { t_ms: 60_000, value: 2.0 });
+    assert!(matches!(instant("\"text\""), Value::String { t_ms: 60_000, value } if value == "text"));
+    assert!(matches!(instant("max_of(1, scalar(vector(2)))"), Value::Scalar { t_ms: 60_000, value: 2.0 }));
 }

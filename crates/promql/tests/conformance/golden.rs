@@ -124,7 +124,7 @@ fn instant_series(value: Value) -> Series {
     match value {
         Value::Scalar { value, .. } => Series::from([("{}".to_owned(), vec![Some(value)])]),
         Value::Vector(vector) => {
-            vector.into_iter().map(|sample| (sample.labels.to_string(), vec![Some(sample.value)])).collect()
+            vector.into_iter().map(|sample| (sample.labels.to_string(), vec![sample.value.float()])).collect()
         }
         other => panic!("unexpected {other:?}"),
     }

@@ -5,7 +5,7 @@ use crate::conformance;
 use futures::executor::block_on;
 use longhaul_model::{Labels, MatchOp, STALE_NAN_BITS, Sample, is_stale};
 use longhaul_promql::memory::MemorySource;
-use longhaul_promql::value::RangeSeries;
+use longhaul_promql::value::{InstantSample, RangeSeries};
 use longhaul_promql::{
     Budget, Engine, EngineSettings, ParseOptions, QueryError, QueryRequest, QueryResult, Value, parse_selector,
 };
@@ -163,7 +163,8 @@ impl Script<'_> {
                 let step = series.points.t_ms.iter().position(|t| *t == t_ms)?;
                 Some((series.labels.clone(), series.points.values[step]))
             };
-            let instant: BTreeMap<Labels, f64> = vector.iter().map(|one| (one.labels.clone(), one.value)).collect();
+            let float = |one: &InstantSample| Some((one.labels.clone(), one.value.float()?));
+            let instant: BTreeMap<Labels, f64> = vector.iter().filter_map(float).collect();
             let range: BTreeMap<Labels, f64> = matrix.iter().filter_map(at).collect();
             let equal = instant.len() == range.len()
                 && instant.iter().all(|(labels, value)| range.get(labels).is_some_and(|other| same(*value, *other)));
@@ -230,7 +231,8 @@ impl Expected {
                 let good = |(number, (labels, values)): (usize, &(Labels, Vec<Option<f64>>))| {
                     let at = find(labels);
                     let value = values[0];
-                    at.is_some_and(|at| value.is_some_and(|value| same(value, vector[at].value)))
+                    let found = at.and_then(|at| vector[at].value.float());
+                    found.zip(value).is_some_and(|(found, value)| same(value, found))
                         && (!self.ordered || at == Some(number))
                 };
                 let all = self.series.len() == vector.len() && self.series.iter().enumerate().all(good);

@@ -3,6 +3,7 @@
 //! A result may hold millions of points, and its text is larger than itself: a body is made chunk by chunk as the
 //! client takes it, and what has been rendered is let go.
 
+mod histogram;
 mod numbers;
 mod query;
 

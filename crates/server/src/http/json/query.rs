@@ -1,12 +1,16 @@
 //! The answer to a query: `{"resultType":...,"result":...,"stats":...}`.
 
+use super::histogram::push_histogram;
 use super::numbers::{push_time, push_value};
 use super::{List, Notes, Pieces, push_labels, push_notes, push_text, rendered};
 use axum::response::Response;
-use longhaul_promql::value::{InstantSample, Points, QueryStats, RangeSeries, Value};
+use longhaul_promql::value::{InstantSample, QueryStats, RangeSeries, SampleValue, Value};
 
 /// Points that are rendered in one go: some 16 KiB.
 const POINTS_A_PIECE: usize = 512;
+
+/// Histograms that are rendered in one go: each has some tens of buckets.
+const HISTOGRAMS_A_PIECE: usize = 16;
 
 /// What a sample in memory is taken to weigh, for the clients that ask how many there were: its time and its value.
 const SAMPLE_BYTES: u64 = 16;
@@ -75,17 +79,31 @@ fn push_quoted(out: &mut Vec<u8>, value: f64) {
 fn push_sample(out: &mut Vec<u8>, sample: &InstantSample) {
     out.extend_from_slice(br#"{"metric":"#);
     push_labels(out, &sample.labels);
-    out.extend_from_slice(br#","value":"#);
-    push_pair(out, sample.t_ms, |out| push_quoted(out, sample.value));
+    match &sample.value {
+        SampleValue::Float(value) => {
+            out.extend_from_slice(br#","value":"#);
+            push_pair(out, sample.t_ms, |out| push_quoted(out, *value));
+        }
+        SampleValue::Histogram(histogram) => {
+            out.extend_from_slice(br#","histogram":"#);
+            push_pair(out, sample.t_ms, |out| push_histogram(out, histogram));
+        }
+    }
     out.push(b'}');
 }
 
 /// The series of a matrix, so many points a piece.
 struct Matrix {
     series: std::vec::IntoIter<RangeSeries>,
-    /// The points of the series that is being rendered, and how many of them are.
-    open: Option<(Points, usize)>,
+    open: Option<Open>,
     first: bool,
+}
+
+/// The series that is being rendered, and how many of its points are.
+struct Open {
+    series: RangeSeries,
+    floats: usize,
+    histograms: usize,
 }
 
 impl Matrix {
@@ -96,39 +114,70 @@ impl Matrix {
 
 impl Pieces for Matrix {
     fn push_next(&mut self, out: &mut Vec<u8>) -> bool {
-        let (points, start) = match self.open.take() {
+        let mut open = match self.open.take() {
             Some(open) => open,
             None => {
-                let Some(RangeSeries { labels, points }) = self.series.next() else { return false };
+                let Some(series) = self.series.next() else { return false };
                 out.extend_from_slice(if std::mem::take(&mut self.first) {
                     br#"{"metric":"#
                 } else {
                     br#",{"metric":"#
                 });
-                push_labels(out, &labels);
-                out.extend_from_slice(br#","values":["#);
-                (points, 0)
+                push_labels(out, &series.labels);
+                Open { series, floats: 0, histograms: 0 }
             }
         };
-        let end = points.t_ms.len().min(start + POINTS_A_PIECE);
-        push_points(out, &points.t_ms[start..end], &points.values[start..end]);
-        if end < points.t_ms.len() {
-            out.push(b',');
-            self.open = Some((points, end));
+        if open.push_floats(out) && open.push_histograms(out) {
+            out.push(b'}');
         } else {
-            out.extend_from_slice(b"]}");
+            self.open = Some(open);
         }
         true
     }
 }
 
-fn push_points(out: &mut Vec<u8>, times_ms: &[i64], values: &[f64]) {
-    for (index, (&t_ms, &value)) in times_ms.iter().zip(values).enumerate() {
-        out.extend_from_slice(if index > 0 { b",[" } else { b"[" });
-        push_time(out, t_ms);
-        out.extend_from_slice(b",\"");
-        push_value(out, value);
-        out.extend_from_slice(b"\"]");
+impl Open {
+    /// Appends some of the floats; says whether there are no more.
+    fn push_floats(&mut self, out: &mut Vec<u8>) -> bool {
+        let points = &self.series.points;
+        let (start, all) = (self.floats, points.t_ms.len());
+        if start == all {
+            return true;
+        }
+        out.extend_from_slice(if start == 0 { br#","values":["# } else { b"," });
+        self.floats = all.min(start + POINTS_A_PIECE);
+        let run = start..self.floats;
+        push_pairs(out, &points.t_ms[run.clone()], &points.values[run], |out, value| push_quoted(out, *value));
+        if self.floats == all {
+            out.push(b']');
+        }
+        self.floats == all
+    }
+
+    /// Appends some of the histograms; says whether there are no more.
+    fn push_histograms(&mut self, out: &mut Vec<u8>) -> bool {
+        let histograms = &self.series.histograms;
+        let (start, all) = (self.histograms, histograms.t_ms.len());
+        if start == all {
+            return true;
+        }
+        out.extend_from_slice(if start == 0 { br#","histograms":["# } else { b"," });
+        self.histograms = all.min(start + HISTOGRAMS_A_PIECE);
+        let run = start..self.histograms;
+        push_pairs(out, &histograms.t_ms[run.clone()], &histograms.values[run], |out, one| push_histogram(out, one));
+        if self.histograms == all {
+            out.push(b']');
+        }
+        self.histograms == all
+    }
+}
+
+fn push_pairs<T>(out: &mut Vec<u8>, times_ms: &[i64], values: &[T], push: impl Fn(&mut Vec<u8>, &T)) {
+    for (index, (&t_ms, value)) in times_ms.iter().zip(values).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push_pair(out, t_ms, |out| push(out, value));
     }
 }
 

@@ -4,7 +4,7 @@ use super::numbers::{push_time, push_value};
 use super::query::{Timings, query_answer};
 use super::*;
 use http_body_util::BodyExt;
-use longhaul_promql::value::{InstantSample, Points, QueryStats, RangeSeries, Value};
+use longhaul_promql::value::{Histograms, InstantSample, Points, QueryStats, RangeSeries, SampleValue, Value};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -147,8 +147,8 @@ async fn answers_have_prometheus_envelope() {
         (
             query_answer(
                 Value::Vector(vec![
-                    InstantSample { labels: labels.clone(), t_ms: 1000, value: 0.5 },
-                    InstantSample { labels: Labels::empty(), t_ms: 1000, value: -0.0 },
+                    InstantSample { labels: labels.clone(), t_ms: 1000, value: SampleValue::Float(0.5) },
+                    InstantSample { labels: Labels::empty(), t_ms: 1000, value: SampleValue::Float(-0.0) },
                 ]),
                 &none,
                 None,
@@ -208,6 +208,7 @@ fn matrix(series: usize, points: usize, value: impl Fn(usize, usize) -> f64) -> 
             t_ms: (0..points).map(|step| 1_700_000_000_000 + step as i64 * 15_250).collect(),
             values: (0..points).map(|step| value(index, step)).collect(),
         },
+        histograms: Histograms::default(),
     };
     Value::Matrix((0..series).map(one).collect())
 }
