@@ -2,7 +2,7 @@
 
 use crate::source::{SelectRequest, SeriesSet, SeriesSource, SourceError};
 use async_trait::async_trait;
-use longhaul_chunk::{SeriesChunks, XorAppender};
+use longhaul_chunk::{SeriesChunks, StartedSample, Xor2Appender, XorAppender};
 use longhaul_model::{Labels, Sample};
 use std::sync::Arc;
 
@@ -26,6 +26,20 @@ impl MemorySource {
             let seal = |run: &[Sample]| {
                 let mut chunk = XorAppender::new();
                 run.iter().for_each(|sample| chunk.append(sample.t_ms, sample.value));
+                chunk.seal()
+            };
+            samples.chunks(120).map(seal).collect()
+        };
+        let all = series.into_iter().map(|(labels, samples)| SeriesChunks { labels, chunks: chunks(samples) });
+        Self::new(all.collect())
+    }
+
+    /// The same for samples that may have start timestamps.
+    pub fn from_started<'a>(series: impl IntoIterator<Item = (Labels, &'a [StartedSample])>) -> Self {
+        let chunks = |samples: &[StartedSample]| {
+            let seal = |run: &[StartedSample]| {
+                let mut chunk = Xor2Appender::new();
+                run.iter().for_each(|it| chunk.append(it.start_ms, it.sample.t_ms, it.sample.value));
                 chunk.seal()
             };
             samples.chunks(120).map(seal).collect()

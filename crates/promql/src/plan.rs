@@ -5,16 +5,21 @@
 //! A pure function of the tree and the request: `explain` shows its result, the engine runs it.
 
 use crate::ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, ExprKind, Span, Subquery, UnaryOp, ValueType,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, ExprKind, Extended, Span, Subquery, UnaryOp, ValueType,
     VectorMatching, VectorSelector,
 };
 use crate::engine::QueryError;
 use crate::engine::binary::calculate;
+use crate::engine::extended;
 use crate::engine::points::Grid;
-use crate::engine::window::Windows;
+use crate::engine::window::{Beyond, Windows};
 use crate::functions::{Func, Signature};
 use longhaul_model::{METRIC_NAME, MatchOp, Matcher, TimeRange};
 use std::sync::Arc;
+
+mod info;
+
+pub use info::InfoSelector;
 
 /// What of a request the plan depends on.
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +88,8 @@ pub enum NodeKind {
         fetch: usize,
         /// Where it looks.
         windows: Windows,
-        /// `timestamp(selector)`: the samples' times instead of their values.
-        timestamps: bool,
+        /// What is asked of the samples: `timestamp` and `start_timestamp` look at more than values.
+        answer: Answer,
     },
     /// A range on its own: the result of an instant query.
     Range(RangeInput),
@@ -105,6 +110,13 @@ pub enum NodeKind {
         function: &'static Signature,
         /// Its arguments.
         args: Vec<Arc<Node>>,
+    },
+    /// `info(vector, {matchers})`: what it asks the source for is known only when `input` is.
+    Info {
+        /// What is described.
+        input: Arc<Node>,
+        /// By what.
+        selector: InfoSelector,
     },
     /// `-vector`
     Negate(Arc<Node>),
@@ -134,6 +146,17 @@ pub enum NodeKind {
     },
     /// Evaluated at one step, the same at all.
     Once(Arc<Node>),
+}
+
+/// What is asked of the sample that an instant selector finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Its value.
+    Value,
+    /// When it was taken, seconds (`timestamp`).
+    Time,
+    /// Since when it counts, seconds; 0 if that is not known (`start_timestamp`).
+    Start,
 }
 
 /// Where the samples of a range come from.
@@ -191,7 +214,7 @@ impl Planner {
             ExprKind::Binary(binary) => self.binary(binary, grid)?,
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, grid)?,
             ExprKind::Call(call) => self.call(call, grid)?,
-            ExprKind::Vector(selector) => self.instant_selector(selector, grid, false)?,
+            ExprKind::Vector(selector) => self.instant_selector(selector, grid, Answer::Value),
             ExprKind::Matrix(_) | ExprKind::Subquery(_) => NodeKind::Range(self.range(expr, grid)?),
         };
         Ok(Node { kind, grid, yields, span: expr.span })
@@ -234,16 +257,19 @@ impl Planner {
             Func::End => return Ok(seconds(end_ms)),
             Func::Range => return Ok(seconds(end_ms - start_ms)),
             Func::Step => return Ok(seconds(if self.request.instant { 0 } else { self.request.grid.step_ms })),
-            Func::Timestamp => {
+            func @ (Func::Timestamp | Func::StartTimestamp) => {
                 if let Some(selector) = call.args.first().and_then(plain_selector) {
-                    return self.instant_selector(selector, grid, true);
+                    let answer = if func == Func::Timestamp { Answer::Time } else { Answer::Start };
+                    return Ok(self.instant_selector(selector, grid, answer));
                 }
             }
+            Func::Info => return self.info(call, grid),
             _ => {}
         }
         let (mut input, mut args) = (None, Vec::with_capacity(call.args.len()));
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
+                refuse_extended(call.function, arg)?;
                 input = Some((self.range(arg, grid)?, arg.span));
             } else {
                 args.push(Arc::new(self.node(arg, grid)?));
@@ -256,15 +282,24 @@ impl Planner {
         })
     }
 
-    fn instant_selector(
-        &mut self,
-        selector: &VectorSelector,
-        grid: Grid,
-        timestamps: bool,
-    ) -> Result<NodeKind, QueryError> {
-        let windows = self.windows(grid, self.request.lookback_ms, selector.offset_ms, selector.at);
-        let fetch = self.fetch(selector, windows)?;
-        Ok(NodeKind::Instant { fetch, windows, timestamps })
+    fn instant_selector(&mut self, selector: &VectorSelector, grid: Grid, answer: Answer) -> NodeKind {
+        let lookback_ms = self.request.lookback_ms;
+        // What is not there yet counts too if values are smoothed; an anchor makes no difference at an instant.
+        let smoothed = selector.extended == Some(Extended::Smoothed) && answer == Answer::Value;
+        let beyond = smoothed.then_some(Beyond { extended: Extended::Smoothed, before_ms: 0, after_ms: lookback_ms });
+        let windows = Windows { beyond, ..self.windows(grid, lookback_ms, selector.offset_ms, selector.at) };
+        NodeKind::Instant { fetch: self.fetch(selector, windows), windows, answer }
+    }
+
+    fn info(&mut self, call: &Call, grid: Grid) -> Result<NodeKind, QueryError> {
+        let (at, offset_ms) = info::reference(&call.args[0]).unwrap_or_default();
+        let windows = self.windows(grid, self.request.lookback_ms, offset_ms, at);
+        let matchers = match call.args.get(1).map(|arg| &arg.kind) {
+            Some(ExprKind::Vector(selector)) => selector.matchers.as_slice(),
+            _ => &[],
+        };
+        let selector = InfoSelector::new(matchers, windows);
+        Ok(NodeKind::Info { input: Arc::new(self.node(&call.args[0], grid)?), selector })
     }
 
     fn range(&mut self, expr: &Expr, grid: Grid) -> Result<RangeInput, QueryError> {
@@ -272,8 +307,14 @@ impl Planner {
             ExprKind::Paren(inner) => self.range(inner, grid),
             ExprKind::Matrix(matrix) => {
                 let selector = &matrix.selector;
+                let before_ms = self.request.lookback_ms;
+                let beyond = selector.extended.map(|extended| {
+                    let after_ms = if extended == Extended::Smoothed { before_ms } else { 0 };
+                    Beyond { extended, before_ms, after_ms }
+                });
                 let windows = self.windows(grid, matrix.range_ms, selector.offset_ms, selector.at);
-                Ok(RangeInput::Selector { fetch: self.fetch(selector, windows)?, windows })
+                let windows = Windows { beyond, ..windows };
+                Ok(RangeInput::Selector { fetch: self.fetch(selector, windows), windows })
             }
             ExprKind::Subquery(subquery) => self.subquery(subquery, grid),
             _ => Err(QueryError::BadData("expected a range vector".to_owned())),
@@ -299,30 +340,40 @@ impl Planner {
             At::Start => self.request.grid.start_ms,
             At::End => self.request.end_ms,
         });
-        Windows { grid, range_ms, offset_ms, at_ms }
+        Windows { grid, range_ms, offset_ms, at_ms, beyond: None }
     }
 
     /// The fetch that serves a selector: one that asks the same of a time that touches, or a new one.
-    fn fetch(&mut self, selector: &VectorSelector, windows: Windows) -> Result<usize, QueryError> {
-        if selector.extended.is_some() {
-            return Err(not_supported("anchored and smoothed selectors"));
-        }
+    fn fetch(&mut self, selector: &VectorSelector, windows: Windows) -> usize {
         let range = windows.reach();
-        let found =
-            self.fetches.iter().position(|fetch| fetch.matchers == selector.matchers && fetch.range.overlaps(&range));
-        Ok(match found {
-            Some(index) => {
-                let fetch = &mut self.fetches[index];
-                fetch.range = fetch.range.hull(&range);
-                fetch.uses += 1;
-                index
-            }
-            None => {
-                self.fetches.push(Fetch { matchers: selector.matchers.clone(), range, uses: 1 });
-                self.fetches.len() - 1
-            }
-        })
+        let same = |fetch: &Fetch| fetch.matchers == selector.matchers && fetch.range.overlaps(&range);
+        if let Some(index) = self.fetches.iter().position(same) {
+            let fetch = &mut self.fetches[index];
+            fetch.range = fetch.range.hull(&range);
+            fetch.uses += 1;
+            return index;
+        }
+        self.fetches.push(Fetch { matchers: selector.matchers.clone(), range, uses: 1 });
+        self.fetches.len() - 1
     }
+}
+
+/// Few functions make sense of samples beside their range.
+fn refuse_extended(function: &Signature, range: &Expr) -> Result<(), QueryError> {
+    let matrix = match &range.kind {
+        ExprKind::Paren(inner) => return refuse_extended(function, inner),
+        ExprKind::Matrix(matrix) => matrix,
+        _ => return Ok(()),
+    };
+    let Some(extended) = matrix.selector.extended else { return Ok(()) };
+    let allowed = extended::functions(extended);
+    if allowed.iter().any(|(_, func)| *func == function.func) {
+        return Ok(());
+    }
+    let modifier = if extended == Extended::Anchored { "anchored" } else { "smoothed" };
+    let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
+    let text = format!("{modifier} modifier can only be used with: {} - not with {}", names.join(", "), function.name);
+    Err(QueryError::Execution(text))
 }
 
 impl Fetch {
@@ -351,6 +402,11 @@ fn is_step_invariant(expr: &Expr) -> bool {
         ExprKind::Vector(selector) => return selector.at.is_some(),
         ExprKind::Matrix(matrix) => return matrix.selector.at.is_some(),
         ExprKind::Subquery(subquery) => return subquery.at.is_some(),
+        // The second argument of `info` is pinned by what pins the first.
+        ExprKind::Call(call) if call.function.func == Func::Info => {
+            let pinned = matches!(info::reference(&call.args[0]), Some((Some(_), _)));
+            return pinned && is_step_invariant(&call.args[0]);
+        }
         ExprKind::Call(call) => !looks_at_time(call.function.func),
         _ => true,
     };

@@ -1,10 +1,11 @@
 //! Warnings and infos that an evaluation leaves behind, rendered as Prometheus renders them: text, then line and column
-//! of the expression. Operators on any thread add to one set; equal notes are one.
+//! of the expression. Operators on any thread add to one set. Notes of the same text are one, wherever they come from;
+//! what is kept of them does not depend on the order in which they come.
 
 use crate::Position;
 use crate::ast::Span;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What can be worth a word.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,21 +22,43 @@ pub enum Note {
     SortInRangeQuery,
     /// Classic buckets did not rise; with the metric's name.
     ForcedMonotonicity(String),
+    /// A sample counts since a time before the last sample, and since another one than that; with the metric's name.
+    StartOverlap(String),
 }
 
 /// The notes of one query.
 #[derive(Debug, Default)]
 pub struct Annotations {
-    notes: Mutex<BTreeSet<(bool, String, u32)>>,
+    /// By whether it is an info, and text.
+    notes: Mutex<BTreeMap<(bool, String), Told>>,
     /// What the source had to say.
     warnings: Mutex<BTreeSet<String>>,
+}
+
+/// Where a note was made, and how often.
+#[derive(Debug)]
+struct Told {
+    /// Byte offset in the query's text.
+    at: u32,
+    /// How often it was made, for notes that tell so; else 1.
+    times: u64,
 }
 
 impl Annotations {
     /// Adds a note about the expression at `span`.
     pub fn add(&self, span: Span, note: Note) {
+        self.add_times(span, note, 1);
+    }
+
+    /// Adds a note that was made so many times.
+    pub fn add_times(&self, span: Span, note: Note, times: u64) {
         let (info, text) = note.text();
-        self.notes.lock().insert((info, text, span.start));
+        let (at, counted) = (span.start, note.is_counted());
+        let mut notes = self.notes.lock();
+        let told = notes.entry((info, text)).or_insert(Told { at, times: 0 });
+        // Of several places Prometheus shows the one that it came to last; where it counts, the first.
+        told.at = if counted { told.at.min(at) } else { told.at.max(at) };
+        told.times = if counted { told.times + times } else { 1 };
     }
 
     /// Adds a warning of the source's.
@@ -46,12 +69,13 @@ impl Annotations {
     /// Warnings and infos as texts with positions in the query's `text`.
     pub fn render(&self, text: &str) -> (Vec<String>, Vec<String>) {
         let (mut warnings, mut infos) = (Vec::from_iter(self.warnings.lock().iter().cloned()), Vec::new());
-        for (info, note, at) in self.notes.lock().iter() {
-            let place = Position::of(text, *at).map_or_else(String::new, |place| format!(" ({place})"));
+        for ((info, note), told) in self.notes.lock().iter() {
+            let times = if told.times > 1 { format!(" ({} occurrences)", told.times) } else { String::new() };
+            let place = Position::of(text, told.at).map_or_else(String::new, |place| format!(" ({place})"));
             if *info {
-                infos.push(format!("PromQL info: {note}{place}"));
+                infos.push(format!("PromQL info: {note}{times}{place}"));
             } else {
-                warnings.push(format!("PromQL warning: {note}{place}"));
+                warnings.push(format!("PromQL warning: {note}{times}{place}"));
             }
         }
         (warnings, infos)
@@ -59,6 +83,11 @@ impl Annotations {
 }
 
 impl Note {
+    /// Whether people are told how often it was made.
+    fn is_counted(&self) -> bool {
+        matches!(self, Self::StartOverlap(_))
+    }
+
     /// Whether it is an info (else a warning), and its text.
     fn text(&self) -> (bool, String) {
         match self {
@@ -91,6 +120,10 @@ impl Note {
                      https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){}",
                     of_metric(metric)
                 ),
+            ),
+            Self::StartOverlap(metric) => (
+                false,
+                format!("sample has start time that overlaps with previous sample timestamp for metric {metric:?}"),
             ),
         }
     }
@@ -132,6 +165,25 @@ mod tests {
             infos,
             [
                 "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"x\" (1:1)"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_same_text_is_told_once_with_one_place() {
+        let notes = Annotations::default();
+        for at in [4, 0, 2] {
+            let span = Span { start: at, end: 9 };
+            notes.add(span, Note::SortInRangeQuery);
+            notes.add_times(span, Note::StartOverlap("x".to_owned()), 3);
+        }
+        let (warnings, _) = notes.render("sort(x)");
+        assert_eq!(
+            warnings,
+            [
+                "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric \"x\" (9 \
+                 occurrences) (1:1)",
+                "PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:5)"
             ]
         );
     }

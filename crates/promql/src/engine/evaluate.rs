@@ -8,9 +8,11 @@ use crate::budget::{Budget, Held};
 use crate::engine::absent::{self, Absent};
 use crate::engine::aggregate::{Fold, Grouped};
 use crate::engine::annotations::{Annotations, Note};
+use crate::engine::ask::Answers;
 use crate::engine::binary::calculate;
 use crate::engine::collide;
 use crate::engine::dates::part_of_date;
+use crate::engine::extended;
 use crate::engine::histogram_quantile::{BucketSeries, Buckets, Question};
 use crate::engine::hold::{Collect, CountValues, Quantile};
 use crate::engine::labels::{Grouping, is_label_name, without_metadata};
@@ -21,30 +23,29 @@ use crate::engine::pool::Pool;
 use crate::engine::select::Naming;
 use crate::engine::sort;
 use crate::engine::stage::{Line, repeat};
-use crate::engine::stream::{SharedSeries, Sink, chunk_bytes, drive};
+use crate::engine::stream::{Sink, drive};
 use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
 use crate::engine::window::drop_stale;
 use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
-use crate::source::{SelectRequest, SeriesSource};
+use crate::source::SeriesSource;
 use crate::value::{Histograms, InstantSample, Points, RangeSeries, Value};
-use futures::lock::Mutex;
 use longhaul_chunk::{Columns, merge_into};
 use longhaul_model::Labels;
 use std::sync::Arc;
 
 /// One query under way.
 pub struct Run {
-    source: Arc<dyn SeriesSource>,
+    pub(super) source: Arc<dyn SeriesSource>,
     pub(super) plan: Arc<Plan>,
-    /// Answers of the source that more than one selector reads.
-    shared: Vec<Mutex<Option<Arc<SharedSeries>>>>,
+    pub(super) answers: Answers,
     pool: Arc<Pool>,
-    budget: Budget,
-    notes: Arc<Annotations>,
+    pub(super) budget: Budget,
+    pub(super) notes: Arc<Annotations>,
     pub(super) delayed: bool,
+    starts: bool,
     tasks: Tasks,
 }
 
@@ -68,11 +69,12 @@ impl Run {
     ) -> Self {
         Self {
             source,
-            shared: plan.fetches.iter().map(|_| Mutex::new(None)).collect(),
+            answers: Answers::new(plan.fetches.len()),
             pool,
             budget,
             notes: Arc::default(),
             delayed: settings.delayed_name_removal,
+            starts: settings.use_start_timestamps,
             plan,
             tasks,
         }
@@ -132,15 +134,18 @@ impl Run {
     async fn matrix(self: &Arc<Self>, input: &RangeInput) -> Result<Vec<RangeSeries>, QueryError> {
         let mut matrix = match input {
             RangeInput::Selector { fetch, windows } => {
-                let (shared, reach, budget) = (self.shared(*fetch).await?, windows.reach(), self.budget.clone());
+                let (shared, windows, budget) = (self.shared(*fetch).await?, *windows, self.budget.clone());
                 let decode = move || -> Result<Vec<RangeSeries>, QueryError> {
                     let mut matrix = Vec::new();
                     for series in &shared.series {
                         budget.check()?;
                         let mut samples = Columns::default();
-                        merge_into(&series.chunks, reach, &mut samples)?;
+                        merge_into(&series.chunks, windows.reach(), &mut samples)?;
                         budget.count_samples(samples.len() as u64)?;
                         drop_stale(&mut samples);
+                        if let Some(beyond) = windows.beyond {
+                            samples = extended::range(&samples, &windows, beyond.extended);
+                        }
                         let points = Points { t_ms: samples.t_ms, values: samples.values };
                         matrix.push(range_series(series.labels.clone(), points));
                     }
@@ -163,7 +168,10 @@ impl Run {
         Ok(matrix)
     }
 
-    async fn on_pool<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, QueryError> {
+    pub(super) async fn on_pool<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, QueryError> {
         self.budget.check()?;
         let done = self.pool.run(job).await;
         done.ok_or_else(|| QueryError::execution("unexpected error: an operator panicked"))
@@ -255,6 +263,7 @@ impl Run {
                 let there = self.drive(self.pipe(&node).await?, |series| series.present, Absent::new(grid.steps));
                 self.held(there.await?.finish(labels))
             }
+            NodeKind::Info { input, selector } => self.info(input, selector).await,
             NodeKind::Instant { .. }
             | NodeKind::OverRange { .. }
             | NodeKind::Negate(_)
@@ -326,7 +335,11 @@ impl Run {
                 self.vector(&args[0]).await?;
                 self.held(Vec::new())?
             }
-            Func::Info => return Err(not_supported("info()")),
+            Func::StartTimestamp => {
+                // Only samples have a start; what comes of an operation is none. Its warnings and errors count.
+                self.vector(&args[0]).await?;
+                self.held(Vec::new())?
+            }
             _ if args.is_empty() => match part_of_date(func) {
                 Some(part) => {
                     let values = grid.times().map(|t_ms| part(t_ms as f64 / 1000.0)).collect();
@@ -422,37 +435,11 @@ impl Run {
         let line = Line {
             decode: pipe.decode,
             stages: pipe.stages,
+            starts: self.starts,
             budget: self.budget.clone(),
             notes: Arc::clone(&self.notes),
         };
         drive(&self.pool, pipe.feed, line, pipe.steps, prepare, sink).await
-    }
-
-    pub(super) async fn select(&self, fetch: usize) -> Result<Box<dyn crate::source::SeriesSet>, QueryError> {
-        self.budget.check()?;
-        let fetch = &self.plan.fetches[fetch];
-        let request = SelectRequest { matchers: fetch.matchers.clone(), range: fetch.range };
-        Ok(self.source.select(&request).await?)
-    }
-
-    /// The whole answer to a fetch, asked for once.
-    pub(super) async fn shared(&self, fetch: usize) -> Result<Arc<SharedSeries>, QueryError> {
-        let mut slot = self.shared[fetch].lock().await;
-        if let Some(shared) = &*slot {
-            return Ok(Arc::clone(shared));
-        }
-        let mut set = self.select(fetch).await?;
-        let (mut series, mut held) = (Vec::new(), self.budget.hold(0)?);
-        while let Some(batch) = set.next_batch().await? {
-            self.budget.check()?;
-            self.budget.count_series(batch.len() as u64)?;
-            held.grow(batch.iter().map(chunk_bytes).sum())?;
-            series.extend(batch);
-        }
-        set.warnings().into_iter().for_each(|text| self.notes.warn(text));
-        let shared = Arc::new(SharedSeries { series, _held: held });
-        *slot = Some(Arc::clone(&shared));
-        Ok(shared)
     }
 }
 

@@ -5,6 +5,7 @@
 //! the same order, as walking the window: to the bit, at a fraction of the work.
 
 use crate::engine::points::SeriesPoints;
+use crate::engine::starts;
 use crate::engine::window::{Window, Windows, slide};
 use longhaul_chunk::Columns;
 
@@ -19,36 +20,60 @@ pub enum Difference {
     Rate,
 }
 
-/// Evaluates `difference` in every window.
-pub fn extrapolated(difference: Difference, samples: &Columns, windows: &Windows, out: &mut SeriesPoints) {
+/// Evaluates `difference` in every window; says in how many of them start timestamps contradict their samples.
+pub fn extrapolated(difference: Difference, samples: &Columns, windows: &Windows, out: &mut SeriesPoints) -> u64 {
     let per = if difference == Difference::Rate { windows.range_ms as f64 / 1000.0 } else { 1.0 };
     let range_ms = windows.range_ms;
     if difference == Difference::Delta {
-        slide(samples, windows, out, |window| stretch::<false>(window, gain(&window), range_ms, per));
-        return;
+        slide(samples, windows, out, |window| stretch::<false>(window, gain(&window), range_ms, per, 0));
+        return 0;
     }
-    let resets = resets(&samples.values);
-    if resets.is_empty() {
-        slide(samples, windows, out, |window| stretch::<true>(window, gain(&window), range_ms, per));
-        return;
+    let resets = resets(samples);
+    if resets.is_empty() && samples.start_ms.is_empty() {
+        slide(samples, windows, out, |window| stretch::<true>(window, gain(&window), range_ms, per, 0));
+        return 0;
     }
-    let mut passed = 0; // resets at or before the window's first sample
+    let overlaps = starts::overlaps_of(samples);
+    let mut overlapping = 0;
+    let (mut resets, mut overlaps) = (Inside::new(&resets), Inside::new(&overlaps));
     slide(samples, windows, out, |window| {
-        while passed < resets.len() && resets[passed] <= window.first {
-            passed += 1;
-        }
-        let inside = resets[passed..].iter().take_while(|reset| **reset < window.end);
-        let gain = inside.fold(gain(&window), |gain, reset| gain + samples.values[*reset - 1]);
-        stretch::<true>(window, gain, range_ms, per)
+        overlapping += u64::from(overlaps.of(&window).next().is_some());
+        let gain = resets.of(&window).fold(gain(&window), |gain, reset| gain + samples.values[reset - 1]);
+        let start_ms = window.starts().first().copied().unwrap_or(0);
+        stretch::<true>(window, gain, range_ms, per, start_ms)
     });
+    overlapping
 }
 
-/// The indexes of the samples that lie below the one before.
-fn resets(values: &[f64]) -> Vec<usize> {
-    if !values.windows(2).fold(false, |any, pair| any | (pair[1] < pair[0])) {
+/// The indexes of the samples before which the counter was reset: those that lie below the one before, or whose start
+/// says so.
+fn resets(samples: &Columns) -> Vec<usize> {
+    let values = samples.values.as_slice();
+    if samples.start_ms.is_empty() && !values.windows(2).fold(false, |any, pair| any | (pair[1] < pair[0])) {
         return Vec::new();
     }
-    (1..values.len()).filter(|index| values[*index] < values[index - 1]).collect()
+    let reset = |index: &usize| values[*index] < values[index - 1] || starts::reset_at(samples, *index);
+    (1..values.len()).filter(reset).collect()
+}
+
+/// Rising sample indexes, of which each window asks for those that lie behind its first sample.
+struct Inside<'a> {
+    indexes: &'a [usize],
+    passed: usize,
+}
+
+impl<'a> Inside<'a> {
+    fn new(indexes: &'a [usize]) -> Self {
+        Self { indexes, passed: 0 }
+    }
+
+    fn of(&mut self, window: &Window<'_>) -> impl Iterator<Item = usize> + use<'a> {
+        while self.passed < self.indexes.len() && self.indexes[self.passed] <= window.first {
+            self.passed += 1;
+        }
+        let end = window.end;
+        self.indexes[self.passed..].iter().copied().take_while(move |index| *index < end)
+    }
 }
 
 #[inline(always)]
@@ -57,31 +82,47 @@ fn gain(window: &Window<'_>) -> f64 {
     values[values.len() - 1] - values[0]
 }
 
+/// `start_ms`: since when the window's first sample counts, 0 if that is not known. If it is inside the window, the
+/// counter stood at zero there, and even a single sample will do.
 #[inline(always)]
-fn stretch<const COUNTER: bool>(window: Window<'_>, gain: f64, range_ms: i64, per: f64) -> Option<f64> {
-    if window.samples() < 2 {
-        return None;
-    }
+fn stretch<const COUNTER: bool>(
+    window: Window<'_>,
+    mut gain: f64,
+    range_ms: i64,
+    per: f64,
+    start_ms: i64,
+) -> Option<f64> {
     let times = window.times();
     let (first_ms, last_ms) = (times[0], times[times.len() - 1]);
-    let mut to_start = (first_ms - (window.end_ms - range_ms)) as f64 / 1000.0;
+    let window_ms = window.end_ms - range_ms;
+    let begins = COUNTER && start_ms != 0 && window_ms < start_ms && start_ms < first_ms;
+    if window.samples() < 2 && !begins {
+        return None;
+    }
+    let mut to_start = (first_ms - window_ms) as f64 / 1000.0;
     let mut to_end = (window.end_ms - last_ms) as f64 / 1000.0;
-    let sampled = (last_ms - first_ms) as f64 / 1000.0;
-    let between = sampled / (times.len() - 1) as f64;
+    let mut sampled = (last_ms - first_ms) as f64 / 1000.0;
+    let between = if times.len() > 1 { sampled / (times.len() - 1) as f64 } else { 0.0 };
 
     // Samples that come regularly go on to the edge, within a tolerance of a tenth; a series that begins or ends inside
     // the window is taken to go on for half an interval.
     let threshold = between * 1.1;
-    if to_start >= threshold {
-        to_start = between / 2.0;
-    }
-    if COUNTER {
-        // A counter was not below zero: it cannot have begun before it would have stood there.
-        let first = window.values()[0];
-        if gain > 0.0 && first >= 0.0 {
-            let to_zero = sampled * (first / gain);
-            if to_zero < to_start {
-                to_start = to_zero;
+    if begins {
+        to_start = 0.0;
+        sampled = (last_ms - start_ms) as f64 / 1000.0;
+        gain += window.values()[0];
+    } else {
+        if to_start >= threshold {
+            to_start = between / 2.0;
+        }
+        if COUNTER {
+            // A counter was not below zero: it cannot have begun before it would have stood there.
+            let first = window.values()[0];
+            if gain > 0.0 && first >= 0.0 {
+                let to_zero = sampled * (first / gain);
+                if to_zero < to_start {
+                    to_start = to_zero;
+                }
             }
         }
     }
@@ -99,32 +140,46 @@ mod tests {
     use longhaul_model::Labels;
     use proptest::prelude::*;
 
-    /// The definition, walking every window.
-    fn walked(samples: &[(i64, f64)], start_ms: i64, end_ms: i64, difference: Difference) -> Option<f64> {
+    /// Time, value, start.
+    type Sample = (i64, f64, i64);
+
+    /// The definition, walking every window; and whether its starts contradict its samples.
+    fn walked(samples: &[Sample], start_ms: i64, end_ms: i64, difference: Difference) -> (Option<f64>, bool) {
         let inside: Vec<_> = samples.iter().filter(|s| start_ms < s.0 && s.0 <= end_ms).collect();
-        if inside.len() < 2 {
-            return None;
-        }
         let counter = difference != Difference::Delta;
-        let (first, last) = (inside[0], inside[inside.len() - 1]);
-        let mut gain = last.1 - first.1;
+        let [first, .., last] = inside[..] else {
+            let only = inside.first().filter(|only| counter && start_ms < only.2 && only.2 != 0 && only.2 < only.0);
+            // The difference to itself is no zero where it is no number.
+            let gain = |value: f64| if value.is_finite() { 0.0 + value } else { f64::NAN };
+            let per = if difference == Difference::Rate { (end_ms - start_ms) as f64 / 1000.0 } else { 1.0 };
+            return (only.map(|only| gain(only.1) * (1.0 / per)), false);
+        };
+        let (mut gain, mut overlaps) = (last.1 - first.1, false);
         if counter {
             for pair in inside.windows(2) {
-                if pair[1].1 < pair[0].1 {
+                let started = |s: &Sample| starts::Started { t_ms: s.0, start_ms: s.2 };
+                let (before, after) = (started(pair[0]), started(pair[1]));
+                overlaps |= starts::overlaps(before, after);
+                if pair[1].1 < pair[0].1 || starts::is_reset(before, after) {
                     gain += pair[0].1;
                 }
             }
         }
         let (mut to_start, mut to_end) = ((first.0 - start_ms) as f64 / 1000.0, (end_ms - last.0) as f64 / 1000.0);
-        let sampled = (last.0 - first.0) as f64 / 1000.0;
+        let mut sampled = (last.0 - first.0) as f64 / 1000.0;
         let between = sampled / (inside.len() - 1) as f64;
-        if to_start >= between * 1.1 {
-            to_start = between / 2.0;
-        }
-        if counter && gain > 0.0 && first.1 >= 0.0 {
-            let to_zero = sampled * (first.1 / gain);
-            if to_zero < to_start {
-                to_start = to_zero;
+        if counter && first.2 != 0 && start_ms < first.2 && first.2 < first.0 {
+            gain += first.1;
+            (to_start, sampled) = (0.0, (last.0 - first.2) as f64 / 1000.0);
+        } else {
+            if to_start >= between * 1.1 {
+                to_start = between / 2.0;
+            }
+            if counter && gain > 0.0 && first.1 >= 0.0 {
+                let to_zero = sampled * (first.1 / gain);
+                if to_zero < to_start {
+                    to_start = to_zero;
+                }
             }
         }
         if to_end >= between * 1.1 {
@@ -134,7 +189,7 @@ mod tests {
         if difference == Difference::Rate {
             factor /= (end_ms - start_ms) as f64 / 1000.0;
         }
-        Some(gain * factor)
+        (Some(gain * factor), overlaps)
     }
 
     proptest! {
@@ -145,24 +200,38 @@ mod tests {
                 4 => (0u32..1000).prop_map(f64::from),
                 1 => any::<f64>(),
             ], 120),
+            // Before the sample: far, at the sample before, close, none.
+            ages in proptest::collection::vec(prop_oneof![1i64..100_000, Just(-1), 1i64..10, Just(-2)], 120),
+            starts in any::<bool>(),
             range_ms in 1i64..400_000,
             step_ms in 1i64..100_000,
             offset_ms in -50_000i64..50_000,
         ) {
             let mut t = 0;
-            let samples: Vec<(i64, f64)> = gaps.iter().zip(&values).map(|(gap, v)| { t += gap; (t, *v) }).collect();
+            let sample = |((gap, value), age): ((&i64, &f64), &i64)| {
+                t += gap;
+                let start = match age {
+                    -1 => t - gap,
+                    -2 => 0,
+                    age => t - age,
+                };
+                (t, *value, if starts { start } else { 0 })
+            };
+            let samples: Vec<Sample> = gaps.iter().zip(&values).zip(&ages).map(sample).collect();
             let columns = Columns {
                 t_ms: samples.iter().map(|s| s.0).collect(),
                 values: samples.iter().map(|s| s.1).collect(),
-                ..Columns::default()
+                start_ms: samples.iter().map(|s| s.2).filter(|_| starts).collect(),
             };
-            let windows = Windows { grid: Grid::new(0, t + range_ms, step_ms), range_ms, offset_ms, at_ms: None };
+            let windows = Windows { grid: Grid::new(0, t + range_ms, step_ms), range_ms, offset_ms, at_ms: None, beyond: None };
             for difference in [Difference::Delta, Difference::Increase, Difference::Rate] {
                 let mut out = SeriesPoints::empty(Labels::empty(), windows.grid.steps);
-                extrapolated(difference, &columns, &windows, &mut out);
+                let overlapping = extrapolated(difference, &columns, &windows, &mut out);
+                let mut expected_overlapping = 0;
                 for step in 0..windows.grid.steps {
                     let end = windows.end_ms(step);
-                    let expected = walked(&samples, end - range_ms, end, difference);
+                    let (expected, overlaps) = walked(&samples, end - range_ms, end, difference);
+                    expected_overlapping += u64::from(overlaps);
                     prop_assert_eq!(out.present.get(step), expected.is_some());
                     if let Some(value) = expected {
                         prop_assert!(
@@ -170,6 +239,7 @@ mod tests {
                         );
                     }
                 }
+                prop_assert_eq!(overlapping, expected_overlapping);
             }
         }
     }

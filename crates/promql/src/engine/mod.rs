@@ -10,14 +10,17 @@
 mod absent;
 mod aggregate;
 mod annotations;
+mod ask;
 pub(crate) mod binary;
 mod collide;
 mod dates;
 mod error;
 mod evaluate;
+pub(crate) mod extended;
 mod extrapolate;
 mod histogram_quantile;
 mod hold;
+mod info;
 mod kahan;
 mod labels;
 mod matching;
@@ -30,6 +33,7 @@ mod range_functions;
 mod select;
 mod sort;
 mod stage;
+mod starts;
 mod stream;
 mod tasks;
 #[cfg(test)]
@@ -58,6 +62,9 @@ pub struct EngineSettings {
     /// Whether names are dropped at the end of a query instead of at each operation (Prometheus' feature flag
     /// `promql-delayed-name-removal`, off there by default).
     pub delayed_name_removal: bool,
+    /// Whether `rate` and its kin go by start timestamps where samples have them (Prometheus' feature flag
+    /// `use-start-timestamps`).
+    pub use_start_timestamps: bool,
     /// The most steps of a query or subquery: a column of that many values must be nothing to the process.
     pub steps_max: usize,
     /// What query texts may contain.
@@ -66,7 +73,13 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { threads: 2, delayed_name_removal: false, steps_max: 2_000_000, parse: ParseOptions::default() }
+        Self {
+            threads: 2,
+            delayed_name_removal: false,
+            use_start_timestamps: true,
+            steps_max: 2_000_000,
+            parse: ParseOptions::default(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::stream::Feed;
 use crate::engine::window::Windows;
 use crate::engine::{QueryError, math};
 use crate::functions::Func;
-use crate::plan::{Node, NodeKind, RangeInput};
+use crate::plan::{Answer, Node, NodeKind, RangeInput};
 use std::sync::Arc;
 
 /// A line that is not running yet.
@@ -35,10 +35,10 @@ impl Run {
             return Ok(self.ready(self.held(Vec::new())?, 0));
         }
         let pipe = match &node.kind {
-            NodeKind::Instant { fetch, windows, timestamps } => {
+            NodeKind::Instant { fetch, windows, answer } => {
                 let naming = self.naming(*fetch);
-                let decode = Decode::Instant { windows: *windows, timestamps: *timestamps, naming };
-                let merges = *timestamps && !naming.one_name;
+                let decode = Decode::Instant { windows: *windows, answer: *answer, naming };
+                let merges = *answer != Answer::Value && !naming.one_name;
                 Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
             }
             NodeKind::OverRange { function, input, input_span, args } => {

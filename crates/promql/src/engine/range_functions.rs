@@ -5,10 +5,12 @@
 use crate::ast::Span;
 use crate::engine::QueryError;
 use crate::engine::annotations::{Annotations, Note};
+use crate::engine::extended;
 use crate::engine::extrapolate::{Difference, extrapolated};
 use crate::engine::over_time;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::select::Naming;
+use crate::engine::starts::{self, Started};
 use crate::engine::window::{Window, Windows, slide};
 use crate::functions::Func;
 use longhaul_chunk::Columns;
@@ -42,7 +44,7 @@ impl RangeFunction {
             return Ok(None);
         }
         let mut out = SeriesPoints::empty(labels.clone(), self.windows.grid.steps);
-        self.fill(samples, &mut out, notes)?;
+        self.fill(labels, samples, &mut out, notes)?;
         if out.present.is_none() {
             return Ok(None);
         }
@@ -55,18 +57,27 @@ impl RangeFunction {
         Ok(Some(out))
     }
 
-    fn fill(&self, samples: &Columns, out: &mut SeriesPoints, notes: &Annotations) -> Result<(), QueryError> {
+    fn fill(
+        &self,
+        labels: &Labels,
+        samples: &Columns,
+        out: &mut SeriesPoints,
+        notes: &Annotations,
+    ) -> Result<(), QueryError> {
         let windows = &self.windows;
         match self.func {
-            Func::Rate => extrapolated(Difference::Rate, samples, windows, out),
-            Func::Increase => extrapolated(Difference::Increase, samples, windows, out),
-            Func::Delta => extrapolated(Difference::Delta, samples, windows, out),
+            Func::Rate => self.difference(Difference::Rate, labels, samples, out, notes),
+            Func::Increase => self.difference(Difference::Increase, labels, samples, out, notes),
+            Func::Delta => self.difference(Difference::Delta, labels, samples, out, notes),
             Func::Irate => slide(samples, windows, out, |window| last_two(&window, true)),
             Func::Idelta => slide(samples, windows, out, |window| last_two(&window, false)),
-            Func::Changes => count_pairs(samples, windows, out, |before, after| {
+            Func::Changes => count_pairs(samples, windows, out, |index| {
+                let (before, after) = (samples.values[index - 1], samples.values[index]);
                 before != after && !(before.is_nan() && after.is_nan())
             }),
-            Func::Resets => count_pairs(samples, windows, out, |before, after| after < before),
+            Func::Resets => count_pairs(samples, windows, out, |index| {
+                samples.values[index] < samples.values[index - 1] || starts::reset_at(samples, index)
+            }),
             Func::SumOverTime => slide(samples, windows, out, |window| Some(over_time::sum(window.values()))),
             Func::AvgOverTime => slide(samples, windows, out, |window| Some(over_time::mean(window.values()))),
             Func::MaxOverTime => slide(samples, windows, out, |window| Some(over_time::max(window.values()))),
@@ -115,6 +126,23 @@ impl RangeFunction {
         Ok(())
     }
 
+    fn difference(
+        &self,
+        difference: Difference,
+        labels: &Labels,
+        samples: &Columns,
+        out: &mut SeriesPoints,
+        notes: &Annotations,
+    ) {
+        if let Some(beyond) = self.windows.beyond {
+            return extended::difference(difference, beyond.extended, samples, &self.windows, out);
+        }
+        let overlapping = extrapolated(difference, samples, &self.windows, out);
+        if overlapping > 0 {
+            notes.add_times(self.spans[0], Note::StartOverlap(labels.metric_name().to_owned()), overlapping);
+        }
+    }
+
     fn quantile(&self, samples: &Columns, out: &mut SeriesPoints, notes: &Annotations) {
         let mut scratch = Vec::new();
         slide(samples, &self.windows, out, |window| {
@@ -161,18 +189,29 @@ fn seconds(t_ms: i64) -> f64 {
 /// The difference of a window's last two samples; of a counter: per second, a reset counting from zero.
 fn last_two(window: &Window<'_>, rate: bool) -> Option<f64> {
     let ([.., before, last], [.., before_ms, last_ms]) = (window.values(), window.times()) else { return None };
-    let difference = if rate && last < before { *last } else { last - before };
+    let started = match window.starts() {
+        [.., before_start_ms, start_ms] => starts::is_reset(
+            Started { t_ms: *before_ms, start_ms: *before_start_ms },
+            Started { t_ms: *last_ms, start_ms: *start_ms },
+        ),
+        _ => false,
+    };
+    let difference = if rate && (last < before || started) { *last } else { last - before };
     Some(if rate { difference / seconds(last_ms - before_ms) } else { difference })
 }
 
-/// Counts the neighbours inside each window of which `counts` says so, by running counts (which are exact).
-fn count_pairs(samples: &Columns, windows: &Windows, out: &mut SeriesPoints, counts: impl Fn(f64, f64) -> bool) {
+/// Counts inside each window the samples of which `counts` says so (it gets their index; each has one before it), by
+/// running counts, which are exact. An anchored window has one more sample: its anchor.
+fn count_pairs(samples: &Columns, windows: &Windows, out: &mut SeriesPoints, counts: impl Fn(usize) -> bool) {
     let mut total = 0u32;
     let mut running = Vec::with_capacity(samples.values.len());
     running.push(0);
-    for pair in samples.values.windows(2) {
-        total += u32::from(counts(pair[0], pair[1]));
+    for index in 1..samples.values.len() {
+        total += u32::from(counts(index));
         running.push(total);
+    }
+    if windows.beyond.is_some() {
+        return extended::count_anchored(&running, &samples.t_ms, windows, out);
     }
     slide(samples, windows, out, |window| Some(f64::from(running[window.end - 1] - running[window.first])));
 }

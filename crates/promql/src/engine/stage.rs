@@ -6,12 +6,14 @@ use crate::budget::Budget;
 use crate::engine::QueryError;
 use crate::engine::annotations::Annotations;
 use crate::engine::binary;
+use crate::engine::extended;
 use crate::engine::labels::{Join, Replacement};
 use crate::engine::math;
 use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
 use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::{Naming, instant};
 use crate::engine::window::{Windows, drop_stale, samples_of};
+use crate::plan::Answer;
 use longhaul_chunk::{Chunk, Columns, SeriesChunks, merge_into};
 use std::sync::Arc;
 
@@ -22,9 +24,9 @@ pub enum Decode {
     Instant {
         /// Its windows.
         windows: Windows,
-        /// Whether the samples' times are asked for.
-        timestamps: bool,
-        /// What becomes of the name if they are.
+        /// What is asked of the samples.
+        answer: Answer,
+        /// What becomes of the name if that is not their values.
         naming: Naming,
     },
     /// A function over a range.
@@ -77,6 +79,8 @@ pub struct Line {
     pub decode: Option<Decode>,
     /// What is done with them then, in order.
     pub stages: Vec<Stage>,
+    /// Whether start timestamps count.
+    pub starts: bool,
     /// The query's account.
     pub budget: Budget,
     /// The query's notes.
@@ -88,11 +92,17 @@ impl Line {
     pub fn decode(&self, series: &SeriesChunks, columns: &mut Columns) -> Result<Option<SeriesPoints>, QueryError> {
         columns.clear();
         let points = match &self.decode {
-            Some(Decode::Instant { windows, timestamps, naming }) => {
+            Some(Decode::Instant { answer: Answer::Start, .. }) if !self.starts => None,
+            Some(Decode::Instant { windows, answer, naming }) => {
                 merge_into(answering(&series.chunks, windows), windows.reach(), columns)?;
                 self.budget.count_samples(columns.len() as u64)?;
-                let mut points = instant(&series.labels, columns, windows, *timestamps);
-                if let (Some(points), true) = (&mut points, *timestamps) {
+                let mut points = if windows.beyond.is_some() {
+                    drop_stale(columns);
+                    extended::instant(&series.labels, columns, windows)
+                } else {
+                    instant(&series.labels, columns, windows, *answer)
+                };
+                if let (Some(points), true) = (&mut points, *answer != Answer::Value) {
                     naming.drop_name(points, Identity::Merge);
                 }
                 points
@@ -101,6 +111,9 @@ impl Line {
                 merge_into(&series.chunks, function.windows.reach(), columns)?;
                 self.budget.count_samples(columns.len() as u64)?;
                 drop_stale(columns);
+                if !self.starts {
+                    columns.start_ms.clear();
+                }
                 function.evaluate(&series.labels, columns, &self.notes)?
             }
             None => None,
@@ -178,7 +191,10 @@ impl Stage {
 /// The chunks that can answer an instant selector. At a single step that is one: the last that begins in time holds the
 /// newest sample, if chunks do not overlap.
 fn answering<'a>(chunks: &'a [Chunk], windows: &Windows) -> &'a [Chunk] {
-    if windows.grid.steps > 1 || !chunks.windows(2).all(|pair| pair[0].max_ms < pair[1].min_ms) {
+    if windows.grid.steps > 1
+        || windows.beyond.is_some()
+        || !chunks.windows(2).all(|pair| pair[0].max_ms < pair[1].min_ms)
+    {
         return chunks;
     }
     let begun = chunks.partition_point(|chunk| chunk.min_ms <= windows.end_ms(0));

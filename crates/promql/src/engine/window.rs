@@ -3,6 +3,7 @@
 //! Windows are left-open: `(end - range, end]`. Both indexes only move forward, so that a series costs its samples plus
 //! its steps, and what a function does inside a window.
 
+use crate::ast::Extended;
 use crate::engine::points::{Grid, SeriesPoints};
 use longhaul_chunk::Columns;
 use longhaul_model::{TimeRange, is_stale};
@@ -18,6 +19,19 @@ pub struct Windows {
     pub offset_ms: i64,
     /// The time that stands for every step (`@`).
     pub at_ms: Option<i64>,
+    /// What counts beyond the windows' edges (`anchored`, `smoothed`).
+    pub beyond: Option<Beyond>,
+}
+
+/// How samples beside a window take part in it, and how far from it they may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// How.
+    pub extended: Extended,
+    /// How far before the start of the window, ms.
+    pub before_ms: i64,
+    /// How far behind its end, ms.
+    pub after_ms: i64,
 }
 
 impl Windows {
@@ -27,10 +41,12 @@ impl Windows {
         self.at_ms.unwrap_or_else(|| self.grid.time_ms(step)).saturating_sub(self.offset_ms)
     }
 
-    /// The samples that lie in any window.
+    /// The samples that lie in any window, or beside it where they count.
     pub fn reach(&self) -> TimeRange {
         let (first, last) = (self.end_ms(0), self.end_ms(self.grid.steps.saturating_sub(1)));
-        TimeRange::inclusive(first.saturating_sub(self.range_ms).saturating_add(1), last)
+        let (before_ms, after_ms) = self.beyond.map_or((0, 0), |beyond| (beyond.before_ms, beyond.after_ms));
+        let start = first.saturating_sub(self.range_ms).saturating_sub(before_ms);
+        TimeRange::inclusive(start.saturating_add(1), last.saturating_add(after_ms))
     }
 }
 
@@ -65,6 +81,12 @@ impl<'a> Window<'a> {
     #[inline]
     pub fn samples(&self) -> usize {
         self.end - self.first
+    }
+
+    /// Since when the samples inside count, ms; empty if that is known of none in the series.
+    #[inline]
+    pub fn starts(&self) -> &'a [i64] {
+        self.all.start_ms.get(self.first..self.end).unwrap_or_default()
     }
 }
 
@@ -103,17 +125,23 @@ pub fn drop_stale(samples: &mut Columns) {
         if !is_stale(samples.values[index]) {
             samples.values[kept] = samples.values[index];
             samples.t_ms[kept] = samples.t_ms[index];
+            if let Some(start_ms) = samples.start_ms.get(index).copied() {
+                samples.start_ms[kept] = start_ms;
+            }
             kept += 1;
         }
     }
     samples.values.truncate(kept);
     samples.t_ms.truncate(kept);
+    samples.start_ms.truncate(kept);
 }
 
-/// The points of a series over a subquery's grid, as samples.
+/// The points of a series over a subquery's grid, as samples. They are no samples of a counter any more: nothing is known
+/// of their starts.
 pub fn samples_of(series: &SeriesPoints, grid: &Grid, out: &mut Columns) {
     out.t_ms.clear();
     out.values.clear();
+    out.start_ms.clear();
     for (step, value) in series.points() {
         out.t_ms.push(grid.time_ms(step));
         out.values.push(value);
