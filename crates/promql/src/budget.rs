@@ -1,7 +1,9 @@
 //! What a query may use, what it has used, and when it must stop.
 //!
 //! One [`Budget`] goes with a query through every operator. Counting is atomic: the jobs of a query run side by side.
-//! Invariant: what is held is given back when the thing that holds it is dropped ([`Held`]).
+//! Long loops look at it every so much work ([`Pace`]).
+//! Invariants: what is held is given back when the thing that holds it is dropped ([`Held`]), and is never more than the
+//! limit; when a run of the engine is dropped, everything that still works for it is told to stop.
 
 use crate::engine::QueryError;
 use crate::value::QueryStats;
@@ -45,9 +47,16 @@ impl CancelFlag {
     }
 }
 
+/// Work between two looks at the clock and the flags: some tenths of a millisecond.
+const WORK_PER_LOOK: usize = 64 * 1024;
+
 /// The account of one query; clones share it.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Account>);
+pub struct Budget {
+    account: Arc<Account>,
+    /// Ends the run of the engine that this is for.
+    run: CancelFlag,
+}
 
 #[derive(Debug)]
 struct Account {
@@ -65,7 +74,7 @@ impl Budget {
     /// An account with nothing used; its time runs from now.
     pub fn new(limits: BudgetLimits, clock: Arc<dyn Clock>, cancel: CancelFlag) -> Self {
         let deadline_ns = clock.monotonic_ns().saturating_add(limits.time_max_ms.saturating_mul(1_000_000));
-        Self(Arc::new(Account {
+        let account = Account {
             limits,
             clock,
             deadline_ns,
@@ -74,7 +83,14 @@ impl Budget {
             series: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             bytes_peak: AtomicU64::new(0),
-        }))
+        };
+        Self { account: Arc::new(account), run: CancelFlag::default() }
+    }
+
+    /// The same account for one run of the engine, which ends when the guard is dropped.
+    pub(crate) fn for_run(&self) -> (Self, StopOnDrop) {
+        let run = CancelFlag::default();
+        (Self { account: Arc::clone(&self.account), run: run.clone() }, StopOnDrop(run))
     }
 
     /// An account that nothing exceeds and no clock ends: for tests and tools.
@@ -86,25 +102,30 @@ impl Budget {
 
     /// Whether the query may go on: Err when it was canceled or its time is up.
     pub fn check(&self) -> Result<(), QueryError> {
-        if self.0.cancel.is_canceled() {
+        if self.account.cancel.is_canceled() || self.run.is_canceled() {
             Err(QueryError::Canceled)
-        } else if self.0.clock.monotonic_ns() >= self.0.deadline_ns {
+        } else if self.account.clock.monotonic_ns() >= self.account.deadline_ns {
             Err(QueryError::Timeout)
         } else {
             Ok(())
         }
     }
 
+    /// A pace at which to look at this budget during long work.
+    pub fn pace(&self) -> Pace<'_> {
+        Pace { budget: self, done: 0 }
+    }
+
     /// Counts decoded samples.
     pub fn count_samples(&self, samples: u64) -> Result<(), QueryError> {
-        let asked = self.0.samples.fetch_add(samples, Ordering::Relaxed) + samples;
-        within(Limit::Samples, asked, self.0.limits.samples_max)
+        let asked = self.account.samples.fetch_add(samples, Ordering::Relaxed) + samples;
+        within(Limit::Samples, asked, self.account.limits.samples_max)
     }
 
     /// Counts fetched series.
     pub fn count_series(&self, series: u64) -> Result<(), QueryError> {
-        let asked = self.0.series.fetch_add(series, Ordering::Relaxed) + series;
-        within(Limit::Series, asked, self.0.limits.series_max)
+        let asked = self.account.series.fetch_add(series, Ordering::Relaxed) + series;
+        within(Limit::Series, asked, self.account.limits.series_max)
     }
 
     /// Accounts for memory until the returned guard is dropped.
@@ -117,10 +138,40 @@ impl Budget {
     /// What has been used so far.
     pub fn stats(&self) -> QueryStats {
         QueryStats {
-            series: self.0.series.load(Ordering::Relaxed),
-            samples: self.0.samples.load(Ordering::Relaxed),
-            bytes_peak: self.0.bytes_peak.load(Ordering::Relaxed),
+            series: self.account.series.load(Ordering::Relaxed),
+            samples: self.account.samples.load(Ordering::Relaxed),
+            bytes_peak: self.account.bytes_peak.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// Ends a run of the engine when it is dropped.
+#[derive(Debug)]
+pub(crate) struct StopOnDrop(CancelFlag);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Looks at a budget every so much work: a long loop stops soon, and a short one pays an addition.
+#[derive(Debug)]
+pub struct Pace<'a> {
+    budget: &'a Budget,
+    done: usize,
+}
+
+impl Pace<'_> {
+    /// Before work of so many values or so. Err if the query must stop.
+    #[inline]
+    pub fn go_on(&mut self, work: usize) -> Result<(), QueryError> {
+        self.done = self.done.saturating_add(work);
+        if self.done < WORK_PER_LOOK {
+            return Ok(());
+        }
+        self.done = 0;
+        self.budget.check()
     }
 }
 
@@ -134,17 +185,22 @@ pub struct Held {
 impl Held {
     /// Holds more.
     pub fn grow(&mut self, bytes: usize) -> Result<(), QueryError> {
-        let account = &self.budget.0;
-        self.bytes += bytes as u64;
-        let asked = account.bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        let account = &self.budget.account;
+        let bytes = bytes as u64;
+        let asked = account.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if let Err(error) = within(Limit::Bytes, asked, account.limits.bytes_max) {
+            account.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(error);
+        }
+        self.bytes += bytes;
         account.bytes_peak.fetch_max(asked, Ordering::Relaxed);
-        within(Limit::Bytes, asked, account.limits.bytes_max)
+        Ok(())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.0.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.account.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -195,7 +251,7 @@ mod tests {
         assert_eq!(error.to_string(), "the query would hold too much memory: bytes_max is 100, asked for 101");
         drop(held);
         let _held = budget.hold(100).unwrap();
-        assert_eq!(budget.stats().bytes_peak, 101);
+        assert_eq!(budget.stats().bytes_peak, 100, "what was refused was never held");
     }
 
     #[test]
@@ -207,6 +263,19 @@ mod tests {
         assert_eq!(budget.check(), Err(QueryError::Timeout));
         cancel.cancel();
         assert_eq!(budget.check(), Err(QueryError::Canceled));
+    }
+
+    #[test]
+    fn a_dropped_run_stops_what_works_for_it_and_nothing_else() {
+        let (budget, _, cancel) = budget(BudgetLimits::default());
+        let (run, guard) = budget.for_run();
+        let mut pace = run.pace();
+        drop(guard);
+        assert_eq!(run.clone().check(), Err(QueryError::Canceled));
+        assert_eq!(pace.go_on(WORK_PER_LOOK - 1), Ok(()), "not looked yet");
+        assert_eq!(pace.go_on(1), Err(QueryError::Canceled));
+        assert_eq!(budget.check(), Ok(()));
+        assert!(!cancel.is_canceled());
     }
 
     #[test]

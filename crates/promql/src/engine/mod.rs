@@ -182,13 +182,15 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Runs a query. Dropping the future ends it; work that was handed to threads ends by itself soon after.
+    /// Runs a query. Dropping the future ends it: work that was handed to threads looks whether it is still wanted every
+    /// so often.
     pub async fn run(
         &self,
         source: Arc<dyn SeriesSource>,
         request: &QueryRequest,
         budget: &Budget,
     ) -> Result<QueryResult, QueryError> {
+        let (budget, _stop) = budget.for_run();
         let plan = Arc::new(self.explain(request)?);
         let (tasks, spawned) = tasks::tasks();
         let run = evaluate::Run::new(source, plan, &self.settings, Arc::clone(&self.pool), budget.clone(), tasks);

@@ -12,7 +12,7 @@ use crate::engine::stage::Line;
 use crate::source::SeriesSet;
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
-use longhaul_chunk::{Columns, SeriesChunks};
+use longhaul_chunk::{Columns, SeriesChunks, sample_count};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// Values in a batch, about: enough that handing a batch over costs nothing beside its work, few enough that batches
 /// spread over threads.
 const BATCH_VALUES: usize = 16 * 1024;
+
+/// A decoded sample: its time, its value and since when it counts.
+const SAMPLE_BYTES: usize = 24;
 
 /// What takes in series one after the other. `Item` is what a thread makes of a series beforehand.
 pub trait Sink: Send + 'static {
@@ -140,19 +143,30 @@ impl Feed {
 }
 
 impl Batch {
-    /// What it holds while it is worked on: chunks and the points that come of them.
+    /// What it holds while it is worked on: chunks, the samples of one series at a time, and the points that come of
+    /// them.
     fn size_bytes(&self, steps: usize) -> usize {
-        match self {
-            Self::Chunks(series) => series.iter().map(|series| chunk_bytes(series) + steps * 8).sum(),
-            Self::Shared(_, range) => range.len() * steps * 8,
-            Self::Points(points) => points.len() * steps * 8,
-        }
+        let (chunks, samples, series) = match self {
+            Self::Chunks(all) => (all.iter().map(chunk_bytes).sum(), most_sample_bytes(all), all.len()),
+            Self::Shared(shared, range) => (0, most_sample_bytes(&shared.series[range.clone()]), range.len()),
+            Self::Points(points) => (0, steps * SAMPLE_BYTES, points.len()),
+        };
+        chunks + samples + series * (size_of::<SeriesPoints>() + steps * 8)
     }
 }
 
 /// Bytes of a series' chunks.
 pub fn chunk_bytes(series: &SeriesChunks) -> usize {
     series.labels.size_bytes() + series.chunks.iter().map(|chunk| chunk.data.len() + 64).sum::<usize>()
+}
+
+/// Bytes of the samples of the series that has the most of them. (What a corrupt chunk claims is found out when it is
+/// decoded.)
+fn most_sample_bytes(all: &[SeriesChunks]) -> usize {
+    let samples = |series: &SeriesChunks| -> usize {
+        series.chunks.iter().map(|chunk| usize::from(sample_count(chunk).unwrap_or(0))).sum()
+    };
+    all.iter().map(samples).max().unwrap_or(0) * SAMPLE_BYTES
 }
 
 /// What all jobs of one drive share.
@@ -226,24 +240,27 @@ impl<S: Sink, P: Fn(SeriesPoints) -> S::Item> Work<S, P> {
     }
 
     fn evaluate(&self, batch: Batch) -> Result<Vec<S::Item>, QueryError> {
-        self.line.budget.check()?;
         let mut columns = Columns::default();
         let mut items = Vec::new();
-        let mut push = |points: Option<SeriesPoints>| items.extend(points.map(&self.prepare));
+        let mut push = |points: Option<SeriesPoints>| -> Result<(), QueryError> {
+            items.extend(points.map(&self.prepare));
+            self.line.budget.check()
+        };
+        self.line.budget.check()?;
         match batch {
             Batch::Chunks(all) => {
                 for series in all {
-                    push(self.line.decode(&series, &mut columns)?);
+                    push(self.line.decode(&series, &mut columns)?)?;
                 }
             }
             Batch::Shared(shared, range) => {
                 for series in &shared.series[range] {
-                    push(self.line.decode(series, &mut columns)?);
+                    push(self.line.decode(series, &mut columns)?)?;
                 }
             }
             Batch::Points(all) => {
                 for points in all {
-                    push(self.line.apply(points, &mut columns)?);
+                    push(self.line.apply(points, &mut columns)?)?;
                 }
             }
         }
