@@ -1,10 +1,39 @@
 //! Native histograms: the sample types beside floats. Integer histograms are what clients count, float histograms what
 //! queries compute with; both lie in chunks and blocks (Prometheus `model/histogram`).
 //!
+//! The types are here; what is done with them lies in a file each. All of it takes any histogram without harm; what it
+//! makes of one that [`FloatHistogram::validate`] refuses means nothing.
+//!
 //! Invariant of a valid histogram: the spans of a side name as many buckets as the side has, and no span but the first
 //! begins before the end of the one before it.
 
+mod arithmetic;
+mod bucket;
+mod compact;
+mod equality;
+mod integer;
+mod reset;
+mod schema;
+mod side;
+mod sum;
+mod text;
+mod trim;
+mod validate;
+
+#[cfg(test)]
+mod test_histograms;
+#[cfg(test)]
+mod tests;
+
+use crate::sample;
 use std::sync::Arc;
+
+pub use arithmetic::{Combined, IncompatibleSchemas};
+pub use bucket::Bucket;
+pub use integer::NotIntegral;
+pub use schema::is_exponential;
+pub use sum::{HistogramMean, HistogramSum};
+pub use validate::HistogramError;
 
 /// The schema of histograms whose bucket bounds are listed; exponential schemas lie between [`SCHEMA_MIN`] and
 /// [`SCHEMA_MAX`].
@@ -93,29 +122,46 @@ pub struct FloatHistogram {
     pub custom_bounds: Arc<[f64]>,
 }
 
-impl From<&Histogram> for FloatHistogram {
-    fn from(integer: &Histogram) -> Self {
-        Self {
-            reset_hint: integer.reset_hint,
-            schema: integer.schema,
-            zero_threshold: integer.zero_threshold,
-            zero_count: integer.zero_count as f64,
-            count: integer.count as f64,
-            sum: integer.sum,
-            positive_spans: integer.positive_spans.clone(),
-            negative_spans: integer.negative_spans.clone(),
-            positive_counts: counts(&integer.positive_deltas),
-            negative_counts: counts(&integer.negative_deltas),
-            custom_bounds: Arc::clone(&integer.custom_bounds),
-        }
+impl Histogram {
+    /// Whether this is the marker that says that the series has ended.
+    pub fn is_stale(&self) -> bool {
+        sample::is_stale(self.sum)
+    }
+
+    /// Whether the buckets have listed bounds.
+    pub fn uses_custom_bounds(&self) -> bool {
+        self.schema == SCHEMA_CUSTOM
+    }
+
+    /// Whether this is a gauge.
+    pub fn is_gauge(&self) -> bool {
+        self.reset_hint == CounterResetHint::Gauge
     }
 }
 
-/// Counts from the differences between neighbours.
-fn counts(deltas: &[i64]) -> Vec<f64> {
-    let running = deltas.iter().scan(0i64, |count, delta| {
-        *count = count.wrapping_add(*delta);
-        Some(*count as f64)
-    });
-    running.collect()
+impl FloatHistogram {
+    /// Whether this is the marker that says that the series has ended.
+    pub fn is_stale(&self) -> bool {
+        sample::is_stale(self.sum)
+    }
+
+    /// Whether the buckets have listed bounds.
+    pub fn uses_custom_bounds(&self) -> bool {
+        self.schema == SCHEMA_CUSTOM
+    }
+
+    /// Whether this is a gauge.
+    pub fn is_gauge(&self) -> bool {
+        self.reset_hint == CounterResetHint::Gauge
+    }
+
+    /// What this takes in memory, bytes, counted as Prometheus counts it: its statistics and limits take a histogram for
+    /// as many samples as it has sixteen bytes.
+    pub fn size_bytes(&self) -> usize {
+        /// The fields that every histogram has.
+        const FIXED: usize = 168;
+        let spans = self.positive_spans.len() + self.negative_spans.len();
+        let floats = self.positive_counts.len() + self.negative_counts.len() + self.custom_bounds.len();
+        FIXED + spans * size_of::<BucketSpan>() + floats * size_of::<f64>()
+    }
 }

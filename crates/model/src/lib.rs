@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod histogram;
 pub mod id;
+pub mod kahan;
 pub mod label_section;
 pub mod labels;
 pub mod matcher;
@@ -18,7 +19,10 @@ pub mod time_range;
 pub mod write_batch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use histogram::{BucketSpan, CounterResetHint, FloatHistogram, Histogram};
+pub use histogram::{
+    Bucket, BucketSpan, Combined, CounterResetHint, FloatHistogram, Histogram, HistogramError, HistogramMean,
+    HistogramSum, IncompatibleSchemas,
+};
 pub use id::{BlockId, IdSource, LogId};
 pub use label_section::LabelSection;
 pub use labels::{Labels, LabelsBuilder};

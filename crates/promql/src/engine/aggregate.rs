@@ -5,12 +5,12 @@ use crate::ast::AggregateOp;
 use crate::budget::Held;
 use crate::engine::QueryError;
 use crate::engine::collide::Watch;
-use crate::engine::kahan::{Mean, Sum};
 use crate::engine::labels::Grouping;
 use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::stream::Sink;
 use foldhash::fast::RandomState;
 use longhaul_model::Labels;
+use longhaul_model::kahan::{Mean, Sum};
 use std::collections::HashMap;
 
 /// A series with the labels of its group, which a thread has computed beforehand.

@@ -21,7 +21,6 @@ mod extrapolate;
 mod histogram_quantile;
 mod hold;
 mod info;
-mod kahan;
 mod labels;
 mod matching;
 mod math;

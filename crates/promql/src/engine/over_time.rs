@@ -3,7 +3,7 @@
 //! Each function sees one window's values in their order and recomputes: what has left a window is never subtracted
 //! from a running figure, for 1e100 and infinities would not come out again.
 
-use crate::engine::kahan::{Mean, Sum};
+use longhaul_model::kahan::{Mean, Sum};
 
 /// The compensated sum.
 pub fn sum(values: &[f64]) -> f64 {

@@ -18,6 +18,12 @@ impl Default for Sum {
     }
 }
 
+impl From<f64> for Sum {
+    fn from(value: f64) -> Self {
+        Self { sum: value, lost: 0.0 }
+    }
+}
+
 impl Sum {
     /// The sum with `value` added.
     #[inline(always)]
