@@ -1,7 +1,15 @@
 //! Tools for the tests of every other crate: what a test would otherwise write for itself, once and tested.
 //!
-//! Used as a development dependency only.
+//! Used as a development dependency only. Without the feature `engine` it knows of nothing above layer 1, so that the
+//! tests of lower crates build without the engine; with it, of the crates of layer 2: [`dataset`] and [`storage`] put
+//! samples where the engine finds them, [`script`] runs Prometheus' test scripts on them.
 //!
-//! Knows nothing of the engine: no crate above layer 1 is used here.
+//! Knows nothing of tenants, buckets or HTTP.
 
+#[cfg(feature = "engine")]
+pub mod dataset;
+#[cfg(feature = "engine")]
+pub mod script;
 pub mod sim_fs;
+#[cfg(feature = "engine")]
+pub mod storage;

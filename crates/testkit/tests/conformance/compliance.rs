@@ -1,11 +1,14 @@
-//! 385 queries of the PromQL compliance suite, each as range and as instant query, against recorded answers.
+//! 385 queries of the PromQL compliance suite, each as range and as instant query, against recorded answers of
+//! Prometheus 2.53.
 
 use crate::conformance;
 use flate2::read::GzDecoder;
 use futures::executor::block_on;
 use longhaul_model::{Labels, STALE_NAN_BITS, Sample};
-use longhaul_promql::memory::MemorySource;
+use longhaul_promql::source::SeriesSource;
 use longhaul_promql::{Budget, Engine, EngineSettings, QueryError, QueryRequest, Value};
+use longhaul_testkit::dataset::Dataset;
+use longhaul_testkit::storage;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -24,18 +27,18 @@ type Series = BTreeMap<String, Vec<Option<f64>>>;
 #[test]
 fn answers_are_prometheus_answers() {
     let Some(data) = conformance("oracle/demo-data.jsonl.gz") else { return };
-    let source = Arc::new(load(data));
+    let data = load(data);
     let engine = Engine::new(EngineSettings::default());
-    let mut failed = Vec::new();
-    let mut queries = 0;
-    for case in lines(conformance("oracle/promql-compliance-golden.jsonl.gz").unwrap()) {
-        queries += 1;
-        if let Err(why) = check(&engine, &source, &case) {
-            failed.push(format!("{} {}: {why}", case["id"], case["query"]));
-        }
+    let cases: Vec<Json> = lines(conformance("oracle/promql-compliance-golden.jsonl.gz").unwrap()).collect();
+    assert_eq!(cases.len(), QUERIES);
+    for way in storage::ALL {
+        let source = way.store(&data).unwrap();
+        let check = |case: &Json| {
+            check(&engine, &source, case).map_err(|why| format!("{} {}: {why}", case["id"], case["query"]))
+        };
+        let failed: Vec<String> = cases.iter().filter_map(|case| check(case).err()).collect();
+        assert!(failed.is_empty(), "{}: {} of {QUERIES} queries:\n{}", way.name(), failed.len(), failed.join("\n"));
     }
-    assert!(failed.is_empty(), "{} of {queries} queries:\n{}", failed.len(), failed.join("\n"));
-    assert_eq!(queries, QUERIES);
 }
 
 fn lines(path: PathBuf) -> impl Iterator<Item = Json> {
@@ -47,20 +50,20 @@ fn labels(json: &Json) -> Labels {
     Labels::from_pairs(json.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())))
 }
 
-fn load(path: PathBuf) -> MemorySource {
-    let series: Vec<(Labels, Vec<Sample>)> = lines(path)
-        .map(|line| {
-            let sample = |sample: &Json| {
-                let value = sample[1].as_f64().unwrap_or(f64::from_bits(STALE_NAN_BITS));
-                Sample::new(sample[0].as_i64().unwrap(), value)
-            };
-            (labels(&line["labels"]), line["samples"].as_array().unwrap().iter().map(sample).collect())
-        })
-        .collect();
-    MemorySource::from_samples(series.iter().map(|(labels, samples)| (labels.clone(), samples.as_slice())))
+fn load(path: PathBuf) -> Dataset {
+    let mut data = Dataset::default();
+    for line in lines(path) {
+        let sample = |sample: &Json| {
+            let value = sample[1].as_f64().unwrap_or(f64::from_bits(STALE_NAN_BITS));
+            Sample::new(sample[0].as_i64().unwrap(), value).into()
+        };
+        let samples: Vec<_> = line["samples"].as_array().unwrap().iter().map(sample).collect();
+        data.append(&labels(&line["labels"]), &samples).unwrap();
+    }
+    data
 }
 
-fn check(engine: &Engine, source: &Arc<MemorySource>, case: &Json) -> Result<(), String> {
+fn check(engine: &Engine, source: &Arc<dyn SeriesSource>, case: &Json) -> Result<(), String> {
     let run = |request: QueryRequest| block_on(engine.run(source.clone(), &request, &Budget::unlimited()));
     let query = case["query"].as_str().unwrap();
     let ms = |json: &Json| json.as_i64().unwrap() * 1000;

@@ -1,8 +1,9 @@
-//! The engine against Prometheus: recorded answers (`golden`) and Prometheus' own test scripts (`script`).
+//! The engine against Prometheus, with the samples stored in every way: Prometheus' own test scripts (`promqltest`) and
+//! recorded answers (`compliance`).
 #![allow(clippy::print_stdout, reason = "tests say what they skip and how many pass")]
 
-mod golden;
-mod script;
+mod compliance;
+mod promqltest;
 
 use std::path::PathBuf;
 
