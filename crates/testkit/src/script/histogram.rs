@@ -46,32 +46,9 @@ pub fn stepped(histogram: &FloatHistogram, step: &FloatHistogram, minus: bool) -
     if histogram.schema > step.schema {
         return Err(format!("a histogram of schema {} cannot step by one of {}", histogram.schema, step.schema));
     }
-    if histogram.schema != step.schema || histogram.zero_threshold != step.zero_threshold {
-        return Err("histograms of different resolutions cannot be added yet".to_owned());
-    }
-    let sign = if minus { -1.0 } else { 1.0 };
     let mut next = histogram.clone();
-    next.count += sign * step.count;
-    next.sum += sign * step.sum;
-    next.zero_count += sign * step.zero_count;
-    let sides = [
-        (&mut next.positive_spans, &mut next.positive_counts, &step.positive_spans, &step.positive_counts),
-        (&mut next.negative_spans, &mut next.negative_counts, &step.negative_spans, &step.negative_counts),
-    ];
-    for (spans, counts, more_spans, more_counts) in sides {
-        let (offset, old) = contiguous(spans, counts);
-        let (more_offset, more) = contiguous(more_spans, more_counts);
-        if more.is_empty() {
-            continue;
-        }
-        let first = if old.is_empty() { more_offset } else { offset.min(more_offset) };
-        let end = (offset + old.len() as i32).max(more_offset + more.len() as i32);
-        let at = |index: i32, offset: i32, counts: &[f64]| {
-            usize::try_from(index - offset).ok().and_then(|at| counts.get(at)).copied().unwrap_or(0.0)
-        };
-        *counts = (first..end).map(|index| at(index, offset, &old) + sign * at(index, more_offset, &more)).collect();
-        *spans = vec![BucketSpan { offset: first, length: counts.len() as u32 }];
-    }
+    let combined = if minus { next.sub(step) } else { next.add(step) };
+    combined.map_err(|error| error.to_string())?;
     Ok(next)
 }
 

@@ -98,7 +98,7 @@ impl Classic {
         }
         let before = std::iter::once(0.0).chain(counts.iter().copied());
         let bounds: Vec<f64> = self.buckets[..self.buckets.len() - 1].iter().map(|bucket| bucket.0).collect();
-        Ok(FloatHistogram {
+        let mut histogram = FloatHistogram {
             schema: SCHEMA_CUSTOM,
             count,
             sum: self.sum,
@@ -106,6 +106,11 @@ impl Classic {
             positive_counts: counts.iter().zip(before).map(|(count, before)| count - before).collect(),
             custom_bounds: bounds.into(),
             ..FloatHistogram::default()
-        })
+        };
+        // Whole counts make an integer histogram, which keeps short runs of empty buckets.
+        let whole = counts.iter().all(|count| *count == count.round());
+        histogram.compact(if whole { 2 } else { 0 });
+        histogram.validate().map_err(|error| error.to_string())?;
+        Ok(histogram)
     }
 }
