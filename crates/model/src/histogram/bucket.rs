@@ -115,3 +115,89 @@ pub(super) fn zero<C>(schema: i32, threshold: f64, count: C) -> Option<Bucket<C>
         index: 0,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::test_histograms::{any_histogram, custom, exponential, span};
+    use proptest::prelude::*;
+
+    fn bounds(buckets: impl Iterator<Item = Bucket>) -> Vec<(f64, f64, f64, i32)> {
+        buckets.map(|bucket| (bucket.lower, bucket.upper, bucket.count, bucket.index)).collect()
+    }
+
+    #[test]
+    fn buckets_come_by_rising_bounds() {
+        let histogram = FloatHistogram {
+            zero_threshold: 0.3,
+            zero_count: 9.0,
+            negative_spans: vec![span(-1, 1), span(1, 1)],
+            negative_counts: vec![4.0, 5.0],
+            ..exponential(0, &[span(-2, 2), span(0, 0), span(2, 1)], &[1.0, 0.0, 3.0])
+        };
+        let expected = [
+            (-2.0, -1.0, 5.0, 1),
+            (-0.5, -0.3, 4.0, -1), // cut by the zero bucket
+            (-0.3, 0.3, 9.0, 0),
+            (0.3, 0.25, 1.0, -2), // within it
+            (0.3, 0.5, 0.0, -1),
+            (2.0, 4.0, 3.0, 2),
+        ];
+        assert_eq!(bounds(histogram.buckets()), expected);
+        let downward: Vec<_> = expected.into_iter().rev().collect();
+        assert_eq!(bounds(histogram.buckets().rev()), downward);
+        assert_eq!(bounds(histogram.negative_buckets()), [(-0.5, -0.25, 4.0, -1), (-2.0, -1.0, 5.0, 1)]);
+        assert_eq!(bounds(histogram.positive_buckets().rev())[2], (0.125, 0.25, 1.0, -2));
+        let no_zero = FloatHistogram { zero_count: 0.0, ..histogram };
+        assert_eq!(no_zero.buckets().count(), 5);
+        assert!(no_zero.zero_bucket().is_some_and(|zero| zero.lower_inclusive && zero.upper_inclusive));
+    }
+
+    #[test]
+    fn bounds_belong_to_the_bucket_nearer_to_zero() {
+        let histogram = FloatHistogram {
+            negative_spans: vec![span(0, 1)],
+            negative_counts: vec![1.0],
+            ..exponential(2, &[span(0, 1)], &[1.0])
+        };
+        let inclusive: Vec<_> =
+            histogram.buckets().map(|bucket| (bucket.lower_inclusive, bucket.upper_inclusive)).collect();
+        assert_eq!(inclusive, [(true, false), (false, true)]);
+        let histogram = custom(&[1.0], &[span(0, 2)], &[1.0, 2.0]);
+        assert_eq!(bounds(histogram.buckets()), [(f64::NEG_INFINITY, 1.0, 1.0, 0), (1.0, f64::INFINITY, 2.0, 1)]);
+        let inclusive: Vec<_> =
+            histogram.buckets().map(|bucket| (bucket.lower_inclusive, bucket.upper_inclusive)).collect();
+        assert_eq!(inclusive, [(true, true), (false, true)]);
+        assert!(histogram.zero_bucket().is_none());
+    }
+
+    #[test]
+    fn fractions_are_linear_or_logarithmic() {
+        let histogram = FloatHistogram {
+            negative_spans: vec![span(2, 1)],
+            negative_counts: vec![1.0],
+            ..exponential(0, &[span(2, 1)], &[1.0])
+        };
+        let [below, above] =
+            [histogram.negative_buckets().next(), histogram.positive_buckets().next()].map(Option::unwrap);
+        assert_eq!(above.fraction_below(2.5, true), 0.25);
+        assert!((above.fraction_below(8f64.sqrt(), false) - 0.5).abs() < 1e-15);
+        assert_eq!(below.fraction_below(-2.5, true), 0.75);
+        assert!((below.fraction_below(-2.0 * 2f64.powf(0.25), false) - 0.75).abs() < 1e-15);
+    }
+
+    proptest! {
+        #[test]
+        fn both_ends_meet(histogram in any_histogram(), turns in proptest::collection::vec(any::<bool>(), 0..40)) {
+            let all: Vec<Bucket> = histogram.buckets().collect();
+            let mut buckets = histogram.buckets();
+            let (mut first, mut last) = (Vec::new(), Vec::new());
+            for from_front in turns {
+                if from_front { first.extend(buckets.next()) } else { last.extend(buckets.next_back()) }
+            }
+            first.extend(buckets);
+            first.extend(last.into_iter().rev());
+            prop_assert_eq!(first, all);
+        }
+    }
+}

@@ -95,3 +95,54 @@ impl TryFrom<&FloatHistogram> for Histogram {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::test_histograms::{any_histogram, span};
+    use proptest::prelude::*;
+
+    #[test]
+    fn counts_are_sums_of_differences() {
+        let integer = Histogram {
+            count: 10,
+            positive_spans: vec![span(0, 3)],
+            positive_deltas: vec![3, -3, 7],
+            ..Default::default()
+        };
+        assert_eq!(FloatHistogram::from(&integer).positive_counts, [3.0, 0.0, 7.0]);
+        let mut compact = integer.clone();
+        compact.compact(0);
+        assert_eq!((compact.positive_spans, compact.positive_deltas), (vec![span(0, 1), span(1, 1)], vec![3, 4]));
+        let mut wide = Histogram { positive_spans: vec![span(0, 1), span(2, 2)], ..integer };
+        wide.compact(3);
+        assert_eq!((wide.positive_spans, wide.positive_deltas), (vec![span(0, 5)], vec![3, -3, 0, 0, 7]));
+    }
+
+    #[test]
+    fn fractions_and_large_numbers_are_no_integers() {
+        for count in [0.5, -1.0, f64::NAN, f64::INFINITY, 1e16] {
+            let float = FloatHistogram { count, ..Default::default() };
+            assert_eq!(Histogram::try_from(&float).err(), Some(NotIntegral), "{count}");
+            let float = FloatHistogram { positive_counts: vec![count], ..Default::default() };
+            assert_eq!(Histogram::try_from(&float).err(), Some(NotIntegral), "{count}");
+        }
+    }
+
+    proptest! {
+        /// Integer histograms change their layout as float histograms do.
+        #[test]
+        fn there_and_back(float in any_histogram(), schema in -4..=8i32, empty_max in 0..3usize) {
+            let integer = Histogram::try_from(&float).unwrap();
+            prop_assert!(integer.validate().is_ok() && FloatHistogram::from(&integer).same(&float));
+            let (mut float, mut integer) = (float, integer);
+            float.reduce_resolution(schema);
+            integer.reduce_resolution(schema);
+            prop_assert!(FloatHistogram::from(&integer).same(&float));
+            float.compact(empty_max);
+            integer.compact(empty_max);
+            prop_assert!(FloatHistogram::from(&integer).same(&float));
+            prop_assert!(integer.same(&Histogram::try_from(&float).unwrap()));
+        }
+    }
+}

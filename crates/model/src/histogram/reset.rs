@@ -80,3 +80,6 @@ fn has_less(here: impl Iterator<Item = (i64, f64)>, mut before: impl Iterator<It
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

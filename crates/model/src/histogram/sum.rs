@@ -152,3 +152,6 @@ impl Findings {
         Combined { resets_conflict: self.reset && self.no_reset, bounds_reconciled: self.bounds_reconciled }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,64 @@ impl fmt::Display for Histogram {
         out.write_str("}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::test_histograms::{custom, exponential, span};
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        for (number, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (100_000.0, "100000"),
+            (1_000_000.0, "1e+06"),
+            (123_456.75, "123456.75"),
+            (1_234_567.0, "1.234567e+06"),
+            (0.0001, "0.0001"),
+            (0.00001234, "1.234e-05"),
+            (-2.5e-7, "-2.5e-07"),
+            (1e100, "1e+100"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (-f64::NAN, "NaN"),
+        ] {
+            assert_eq!(General(number).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn histograms_are_written_by_their_populated_buckets() {
+        assert_eq!(FloatHistogram::default().to_string(), "{count:0, sum:0}");
+        let histogram = FloatHistogram {
+            zero_threshold: 0.001,
+            zero_count: 1.5,
+            count: 1e6,
+            sum: f64::NAN,
+            negative_spans: vec![span(0, 3)],
+            negative_counts: vec![1.0, 0.0, 2.0],
+            ..exponential(0, &[span(-1, 2), span(1024, 1)], &[0.25, 0.0, 7.0])
+        };
+        assert_eq!(
+            histogram.to_string(),
+            "{count:1e+06, sum:NaN, [-4,-2):2, [-1,-0.5):1, [-0.001,0.001]:1.5, (0.25,0.5]:0.25, \
+             (1.7976931348623157e+308,+Inf]:7}"
+        );
+        let histogram = custom(&[1.0, 2.5], &[span(0, 3)], &[1.0, 2.0, 3.0]);
+        assert_eq!(histogram.to_string(), "{count:6, sum:0, [-Inf,1]:1, (1,2.5]:2, (2.5,+Inf]:3}");
+        let integer = Histogram {
+            count: 1_000_000,
+            zero_count: 1,
+            positive_spans: vec![span(1, 2)],
+            positive_deltas: vec![999_000, -1],
+            negative_spans: vec![span(1, 1)],
+            negative_deltas: vec![2],
+            ..Default::default()
+        };
+        assert_eq!(integer.to_string(), "{count:1000000, sum:0, [-2,-1):2, [-0,0]:1, (1,2]:999000, (2,4]:998999}");
+    }
+}

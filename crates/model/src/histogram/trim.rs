@@ -146,3 +146,6 @@ impl Cut {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,3 +268,6 @@ fn check_spans(place: Place, (spans, buckets): (&[BucketSpan], usize)) -> Result
     }
     if named == buckets as u64 { Ok(()) } else { Err(HistogramError::SpanBuckets { place, spans: named, buckets }) }
 }
+
+#[cfg(test)]
+mod tests;
