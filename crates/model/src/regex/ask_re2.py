@@ -6,8 +6,8 @@
 The tests read the file, so they need neither Python nor RE2. The same seed makes the same expressions; a newer RE2 may
 say something else of them. For a longer hunt, write others to a file that the tests read instead:
 
-    python3 crates/model/src/regex/ask_re2.py --seed 1 --generated 20000 --out /tmp/cases.jsonl
-    LONGHAUL_RE2_CASES=/tmp/cases.jsonl cargo test -p longhaul-model --lib agrees_with_re2
+    python3 crates/model/src/regex/ask_re2.py --seed 1 --generated 20000 --out hunt.jsonl
+    LONGHAUL_RE2_CASES=$PWD/hunt.jsonl cargo test -p longhaul-model --lib agrees_with_re2
 
 The first line is a list of texts that every expression is tried on. Each other line is {"p": expression} with
     "refused": true                      if RE2 does not compile it, or else
