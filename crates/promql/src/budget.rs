@@ -196,6 +196,13 @@ impl Held {
         account.bytes_peak.fetch_max(asked, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Gives some of it back.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = self.bytes.min(bytes as u64);
+        self.bytes -= bytes;
+        self.budget.account.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Held {

@@ -9,7 +9,7 @@ use crate::ast::{
     VectorMatching, VectorSelector,
 };
 use crate::engine::QueryError;
-use crate::engine::binary::calculate;
+use crate::engine::binary::{calculate, trims};
 use crate::engine::extended;
 use crate::engine::points::Grid;
 use crate::engine::window::{Beyond, Windows};
@@ -90,6 +90,8 @@ pub enum NodeKind {
         windows: Windows,
         /// What is asked of the samples: `timestamp` and `start_timestamp` look at more than values.
         answer: Answer,
+        /// Whether of histograms only count and sum matter.
+        stats_only: bool,
     },
     /// A range on its own: the result of an instant query.
     Range(RangeInput),
@@ -168,6 +170,8 @@ pub enum RangeInput {
         fetch: usize,
         /// Where its windows lie.
         windows: Windows,
+        /// Whether of histograms only count and sum matter.
+        stats_only: bool,
     },
     /// A subquery: an expression on a grid of its own.
     Subquery {
@@ -180,7 +184,8 @@ pub enum RangeInput {
 
 /// Makes the plan; durations of the tree are resolved.
 pub fn plan(expr: &Expr, request: PlanRequest) -> Result<Plan, QueryError> {
-    let mut planner = Planner { request, fetches: Vec::new(), steps_max: request.grid.steps };
+    let mut planner =
+        Planner { request, fetches: Vec::new(), steps_max: request.grid.steps, around: Around::default() };
     let root = Arc::new(planner.node(expr, request.grid)?);
     Ok(Plan { root, fetches: planner.fetches, steps_max: planner.steps_max, instant: request.instant })
 }
@@ -189,10 +194,50 @@ struct Planner {
     request: PlanRequest,
     fetches: Vec<Fetch>,
     steps_max: usize,
+    around: Around,
+}
+
+/// What the expressions around the one that is being planned ask of histograms.
+#[derive(Clone, Copy, Debug, Default)]
+struct Around {
+    /// One asks for count or sum.
+    stats: bool,
+    /// One asks for buckets, which a subquery does: what it hands on has no hints of resets.
+    buckets: bool,
+}
+
+impl Around {
+    /// The same with `expr` around.
+    fn inside(self, expr: &Expr) -> Self {
+        match &expr.kind {
+            ExprKind::Call(call) => match call.function.func {
+                Func::HistogramCount | Func::HistogramSum | Func::HistogramAvg => Self { stats: true, ..self },
+                Func::HistogramQuantile | Func::HistogramQuantiles | Func::HistogramFraction => {
+                    Self { buckets: true, ..self }
+                }
+                _ => self,
+            },
+            ExprKind::Binary(binary) if trims(binary.op) => Self { buckets: true, ..self },
+            ExprKind::Subquery(_) => Self { buckets: true, ..self },
+            _ => self,
+        }
+    }
+
+    fn stats_only(self) -> bool {
+        self.stats && !self.buckets
+    }
 }
 
 impl Planner {
     fn node(&mut self, expr: &Expr, grid: Grid) -> Result<Node, QueryError> {
+        let around = self.around;
+        self.around = around.inside(expr);
+        let node = self.node_inside(expr, grid)?;
+        self.around = around;
+        Ok(node)
+    }
+
+    fn node_inside(&mut self, expr: &Expr, grid: Grid) -> Result<Node, QueryError> {
         let yields = expr.value_type();
         let constant = matches!(expr.kind, ExprKind::Number(_) | ExprKind::Duration(_)) || yields == ValueType::String;
         if grid.steps > 1 && !constant && yields != ValueType::Matrix && is_step_invariant(expr) {
@@ -221,10 +266,11 @@ impl Planner {
     }
 
     fn binary(&mut self, binary: &Binary, grid: Grid) -> Result<NodeKind, QueryError> {
-        if matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
-            return Err(not_supported(&format!("operator {}", binary.op)));
-        }
         let sides = [self.node(&binary.lhs, grid)?, self.node(&binary.rhs, grid)?];
+        if trims(binary.op) && sides.iter().all(|side| side.yields == ValueType::Scalar) {
+            let text = format!("operator \"{}\" not allowed for Scalar operations", binary.op);
+            return Err(QueryError::execution(text));
+        }
         if let [NodeKind::Number(lhs), NodeKind::Number(rhs)] = sides.each_ref().map(|side| &side.kind) {
             return Ok(NodeKind::Number(calculate(binary.op, *lhs, *rhs)));
         }
@@ -270,7 +316,7 @@ impl Planner {
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
                 refuse_extended(call.function, arg)?;
-                input = Some((self.range(arg, grid)?, arg.span));
+                input = Some((self.range(arg, grid)?, without_parens(arg).span));
             } else {
                 args.push(Arc::new(self.node(arg, grid)?));
             }
@@ -288,7 +334,8 @@ impl Planner {
         let smoothed = selector.extended == Some(Extended::Smoothed) && answer == Answer::Value;
         let beyond = smoothed.then_some(Beyond { extended: Extended::Smoothed, before_ms: 0, after_ms: lookback_ms });
         let windows = Windows { beyond, ..self.windows(grid, lookback_ms, selector.offset_ms, selector.at) };
-        NodeKind::Instant { fetch: self.fetch(selector, windows), windows, answer }
+        let stats_only = self.around.stats_only();
+        NodeKind::Instant { fetch: self.fetch(selector, windows), windows, answer, stats_only }
     }
 
     fn info(&mut self, call: &Call, grid: Grid) -> Result<NodeKind, QueryError> {
@@ -314,9 +361,16 @@ impl Planner {
                 });
                 let windows = self.windows(grid, matrix.range_ms, selector.offset_ms, selector.at);
                 let windows = Windows { beyond, ..windows };
-                Ok(RangeInput::Selector { fetch: self.fetch(selector, windows), windows })
+                let stats_only = self.around.stats_only();
+                Ok(RangeInput::Selector { fetch: self.fetch(selector, windows), windows, stats_only })
             }
-            ExprKind::Subquery(subquery) => self.subquery(subquery, grid),
+            ExprKind::Subquery(subquery) => {
+                let around = self.around;
+                self.around = around.inside(expr);
+                let input = self.subquery(subquery, grid)?;
+                self.around = around;
+                Ok(input)
+            }
             _ => Err(QueryError::BadData("expected a range vector".to_owned())),
         }
     }
@@ -385,6 +439,13 @@ impl Fetch {
 
 pub(crate) fn not_supported(what: &str) -> QueryError {
     QueryError::execution(format!("{what} not supported yet"))
+}
+
+fn without_parens(expr: &Expr) -> &Expr {
+    match &expr.kind {
+        ExprKind::Paren(inner) => without_parens(inner),
+        _ => expr,
+    }
 }
 
 fn plain_selector(expr: &Expr) -> Option<&VectorSelector> {

@@ -1,10 +1,13 @@
 //! The aggregations that fold: sum, min, max, avg, count, group, stddev, stdvar. A series is added to its group's
-//! columns, step by step, and forgotten.
+//! columns, step by step, and forgotten. Sums and means of histograms lie beside (`histogram_fold.rs`), count and group
+//! count them, the others pass them over.
 
 use crate::ast::AggregateOp;
 use crate::budget::Held;
 use crate::engine::QueryError;
+use crate::engine::annotations::{Note, NotesAt};
 use crate::engine::collide::Watch;
+use crate::engine::histogram_fold::{Figure, HistogramFold};
 use crate::engine::labels::Grouping;
 use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::stream::Sink;
@@ -37,12 +40,14 @@ pub struct Fold {
     groups: Groups<Group>,
     watch: Watch,
     held: Held,
+    notes: NotesAt,
 }
 
 #[derive(Debug)]
 struct Group {
     present: Presence,
     columns: Columns,
+    histograms: Option<Box<HistogramFold>>,
 }
 
 /// The running figures of a group, one a step.
@@ -58,14 +63,16 @@ enum Columns {
 
 impl Fold {
     /// No groups yet. `op` must be one of those that fold.
-    pub fn new(op: AggregateOp, steps: usize, held: Held) -> Self {
-        Self { op, steps, groups: Groups::default(), watch: Watch::default(), held }
+    pub fn new(op: AggregateOp, steps: usize, held: Held, notes: NotesAt) -> Self {
+        Self { op, steps, groups: Groups::default(), watch: Watch::default(), held, notes }
     }
 
     /// The groups' results, in the order in which they came up.
     pub fn finish(self) -> Vec<SeriesPoints> {
-        let op = self.op;
-        self.groups.into_iter().map(|(labels, drop_name, group)| group.finish(op, labels, drop_name)).collect()
+        let (op, notes) = (self.op, &self.notes);
+        let results =
+            self.groups.into_iter().map(|(labels, drop_name, group)| group.finish(op, labels, drop_name, notes));
+        results.filter(|series| !series.is_empty()).collect()
     }
 }
 
@@ -78,7 +85,10 @@ impl Sink for Fold {
         if !self.groups.contains(&group) {
             self.held.grow(group.size_bytes() + steps * op_bytes(op))?;
         }
-        self.groups.entry(group, series.drop_name, || Group::new(op, steps)).add(op, &series);
+        let grown = self.groups.entry(group, series.drop_name, || Group::new(op, steps)).add(op, series, &self.notes);
+        if grown > 0 {
+            self.held.grow(grown)?;
+        }
         Ok(())
     }
 }
@@ -103,10 +113,45 @@ impl Group {
             AggregateOp::Stddev | AggregateOp::Stdvar => Columns::Variance(vec![Variance::default(); steps]),
             _ => Columns::Group,
         };
-        Self { present: Presence::none(steps), columns }
+        Self { present: Presence::none(steps), columns, histograms: None }
     }
 
-    fn add(&mut self, op: AggregateOp, series: &SeriesPoints) {
+    /// Adds a series; returns how many bytes more are held now.
+    fn add(&mut self, op: AggregateOp, mut series: SeriesPoints, notes: &NotesAt) -> usize {
+        if let Some(histograms) = &self.histograms {
+            series.present.subtract(histograms.incompatible());
+        }
+        self.add_floats(op, &series);
+        if series.has_histograms() { self.add_histograms(op, &series, notes) } else { 0 }
+    }
+
+    fn add_histograms(&mut self, op: AggregateOp, series: &SeriesPoints, notes: &NotesAt) -> usize {
+        let steps = self.present.steps();
+        let figure = match op {
+            AggregateOp::Sum => Figure::Sum,
+            AggregateOp::Avg => Figure::Mean,
+            AggregateOp::Count | AggregateOp::Group => {
+                let there = series.there();
+                if let Columns::Count(counts) = &mut self.columns {
+                    there.iter().filter(|step| !series.present.get(*step)).for_each(|step| counts[step] += 1.0);
+                }
+                self.present.unite(&there);
+                return 0;
+            }
+            _ => {
+                notes.add(Note::IgnoredInAggregation(op));
+                return 0;
+            }
+        };
+        let mut grown = 0;
+        let histograms = self.histograms.get_or_insert_with(|| {
+            grown += steps * size_of::<usize>();
+            Box::new(HistogramFold::new(figure, steps))
+        });
+        grown + histograms.add(series, &self.present, notes)
+    }
+
+    fn add_floats(&mut self, op: AggregateOp, series: &SeriesPoints) {
         self.present.unite(&series.present);
         match &mut self.columns {
             Columns::Sum { sums, lost } if series.present.is_all() => {
@@ -140,7 +185,8 @@ impl Group {
         }
     }
 
-    fn finish(self, op: AggregateOp, labels: Labels, drop_name: bool) -> SeriesPoints {
+    fn finish(mut self, op: AggregateOp, labels: Labels, drop_name: bool, notes: &NotesAt) -> SeriesPoints {
+        let histograms = self.histograms.map(|fold| fold.finish(&mut self.present, notes)).unwrap_or_default();
         let steps = |values: Vec<Variance>, figure: fn(Variance) -> f64| values.into_iter().map(figure).collect();
         let values = match self.columns {
             Columns::Sum { sums, lost } => {
@@ -152,7 +198,9 @@ impl Group {
             Columns::Variance(all) => steps(all, Variance::value),
             Columns::Group => vec![1.0; self.present.steps()],
         };
-        SeriesPoints { drop_name, ..SeriesPoints::new(labels, values, self.present) }
+        let mut series = SeriesPoints { drop_name, ..SeriesPoints::new(labels, values, self.present) };
+        histograms.into_iter().for_each(|(step, histogram)| series.set_histogram(step, histogram));
+        series
     }
 }
 
@@ -210,6 +258,16 @@ impl<G> Groups<G> {
         self.index.contains_key(labels)
     }
 
+    /// The group of these labels.
+    pub fn get(&self, labels: &Labels) -> Option<&G> {
+        Some(&self.groups[*self.index.get(labels)?].2)
+    }
+
+    /// The group of these labels, to be changed.
+    pub fn get_mut(&mut self, labels: &Labels) -> Option<&mut G> {
+        Some(&mut self.groups[*self.index.get(labels)?].2)
+    }
+
     /// The group of these labels, made if it is new. Its name is to be dropped as soon as one of its members' is.
     pub fn entry(&mut self, labels: Labels, drop_name: bool, make: impl FnOnce() -> G) -> &mut G {
         let at = match self.index.get(&labels) {
@@ -246,7 +304,7 @@ mod tests {
 
     fn fold(op: AggregateOp, rows: &[&[Option<f64>]]) -> Vec<Option<f64>> {
         let steps = rows[0].len();
-        let mut fold = Fold::new(op, steps, held());
+        let mut fold = Fold::new(op, steps, held(), NotesAt::default());
         for row in rows {
             let mut series = SeriesPoints::empty(Labels::empty(), steps);
             row.iter().enumerate().for_each(|(step, v)| {

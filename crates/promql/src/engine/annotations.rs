@@ -4,27 +4,14 @@
 
 use crate::Position;
 use crate::ast::Span;
+use crate::engine::classic_buckets::Falls;
+use crate::engine::dates::rfc3339;
+use crate::engine::note::{general, two_digits};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// What can be worth a word.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Note {
-    /// A quantile outside `[0, 1]`.
-    InvalidQuantile(f64),
-    /// A ratio of `limit_ratio` outside `[-1, 1]`, and what it was taken for.
-    InvalidRatio(f64, f64),
-    /// A bucket's bound cannot be read: the label's value and the metric's name.
-    BadBucketLabel(String, String),
-    /// `rate` of something not named like a counter.
-    PossibleNonCounter(String),
-    /// `sort` does nothing in a range query.
-    SortInRangeQuery,
-    /// Classic buckets did not rise; with the metric's name.
-    ForcedMonotonicity(String),
-    /// A sample counts since a time before the last sample, and since another one than that; with the metric's name.
-    StartOverlap(String),
-}
+pub use crate::engine::note::{Note, Operation};
 
 /// The notes of one query.
 #[derive(Debug, Default)]
@@ -38,11 +25,32 @@ pub struct Annotations {
 /// Where a note was made, and how often.
 #[derive(Debug)]
 struct Told {
-    /// Byte offset in the query's text.
-    at: u32,
+    /// Which expression it is about.
+    at: Span,
     /// How often it was made, for notes that tell so; else 1.
     times: u64,
+    /// Where and when buckets fell, for notes that tell so.
+    falls: Option<AllFalls>,
 }
+
+/// All falls of buckets that one note tells of.
+#[derive(Clone, Copy, Debug)]
+struct AllFalls {
+    falls: Falls,
+    first_ms: i64,
+    last_ms: i64,
+}
+
+/// The notes about one expression.
+#[derive(Clone, Debug, Default)]
+pub struct NotesAt {
+    notes: Arc<Annotations>,
+    span: Span,
+}
+
+/// Notes that a loop makes: each once, to be told when it ends.
+#[derive(Debug, Default)]
+pub struct Said(Vec<Note>);
 
 impl Annotations {
     /// Adds a note about the expression at `span`.
@@ -52,12 +60,16 @@ impl Annotations {
 
     /// Adds a note that was made so many times.
     pub fn add_times(&self, span: Span, note: Note, times: u64) {
-        let (info, text) = note.text();
-        let (at, counted) = (span.start, note.is_counted());
+        let (info, text) = (note.is_info(), note.to_string());
+        let (counted, falls) = (note.is_counted(), AllFalls::of(&note));
         let mut notes = self.notes.lock();
-        let told = notes.entry((info, text)).or_insert(Told { at, times: 0 });
-        // Of several places Prometheus shows the one that it came to last; where it counts, the first.
-        told.at = if counted { told.at.min(at) } else { told.at.max(at) };
+        let told = notes.entry((info, text)).or_insert(Told { at: span, times: 0, falls });
+        told.falls = told.falls.zip(falls).map(|(before, more)| before.and(more));
+        // Of several places Prometheus shows the one that it came to last; where it counts, the first. It comes to an
+        // expression after those inside it.
+        if (order(span) > order(told.at)) != counted {
+            told.at = span;
+        }
         told.times = if counted { told.times + times } else { 1 };
     }
 
@@ -70,8 +82,12 @@ impl Annotations {
     pub fn render(&self, text: &str) -> (Vec<String>, Vec<String>) {
         let (mut warnings, mut infos) = (Vec::from_iter(self.warnings.lock().iter().cloned()), Vec::new());
         for ((info, note), told) in self.notes.lock().iter() {
-            let times = if told.times > 1 { format!(" ({} occurrences)", told.times) } else { String::new() };
-            let place = Position::of(text, told.at).map_or_else(String::new, |place| format!(" ({place})"));
+            let times = match &told.falls {
+                Some(falls) => falls.text(told.times),
+                None if told.times > 1 => format!(" ({} occurrences)", told.times),
+                None => String::new(),
+            };
+            let place = Position::of(text, told.at.start).map_or_else(String::new, |place| format!(" ({place})"));
             if *info {
                 infos.push(format!("PromQL info: {note}{times}{place}"));
             } else {
@@ -82,69 +98,90 @@ impl Annotations {
     }
 }
 
-impl Note {
-    /// Whether people are told how often it was made.
-    fn is_counted(&self) -> bool {
-        matches!(self, Self::StartOverlap(_))
+/// Rises in the order in which expressions are evaluated.
+fn order(span: Span) -> (u32, std::cmp::Reverse<u32>) {
+    (span.end, std::cmp::Reverse(span.start))
+}
+
+impl NotesAt {
+    /// For notes about the expression at `span`.
+    pub fn new(notes: &Arc<Annotations>, span: Span) -> Self {
+        Self { notes: Arc::clone(notes), span }
     }
 
-    /// Whether it is an info (else a warning), and its text.
-    fn text(&self) -> (bool, String) {
-        match self {
-            Self::InvalidQuantile(q) => {
-                (false, format!("quantile value should be between 0 and 1, got {}", general(*q)))
-            }
-            Self::InvalidRatio(asked, taken) => (
-                false,
-                format!(
-                    "ratio value should be between -1 and 1, got {}, capping to {}",
-                    general(*asked),
-                    general(*taken)
-                ),
-            ),
-            Self::BadBucketLabel(value, metric) => (
-                false,
-                format!("bucket label \"le\" is missing or has a malformed value of {value:?}{}", of_metric(metric)),
-            ),
-            Self::PossibleNonCounter(metric) => (
-                true,
-                format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}"),
-            ),
-            Self::SortInRangeQuery => {
-                (false, "sort is ineffective for range queries since results are always ordered by labels".to_owned())
-            }
-            Self::ForcedMonotonicity(metric) => (
-                true,
-                format!(
-                    "input to histogram_quantile needed to be fixed for monotonicity (see \
-                     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){}",
-                    of_metric(metric)
-                ),
-            ),
-            Self::StartOverlap(metric) => (
-                false,
-                format!("sample has start time that overlaps with previous sample timestamp for metric {metric:?}"),
-            ),
+    /// Adds one.
+    pub fn add(&self, note: Note) {
+        self.notes.add(self.span, note);
+    }
+
+    /// Adds what a loop had to say.
+    pub fn add_all(&self, said: Said) {
+        said.tell(&self.notes, self.span);
+    }
+}
+
+impl Said {
+    /// Adds a note, unless it is there already.
+    pub fn add(&mut self, note: Note) {
+        if !self.0.contains(&note) {
+            self.0.push(note);
         }
     }
+
+    /// Adds a note if there is one.
+    pub fn extend(&mut self, note: Option<Note>) {
+        note.into_iter().for_each(|note| self.add(note));
+    }
+
+    /// Adds those of `other`.
+    pub fn append(&mut self, other: Self) {
+        other.0.into_iter().for_each(|note| self.add(note));
+    }
+
+    /// All of them.
+    #[cfg(test)]
+    pub fn notes(&self) -> &[Note] {
+        &self.0
+    }
+
+    /// Tells all of them about the expression at `span`.
+    pub fn tell(self, notes: &Annotations, span: Span) {
+        self.0.into_iter().for_each(|note| notes.add(span, note));
+    }
 }
 
-fn of_metric(name: &str) -> String {
-    if name.is_empty() { String::new() } else { format!(" for metric name {name:?}") }
-}
+impl AllFalls {
+    fn of(note: &Note) -> Option<Self> {
+        match note {
+            Note::ForcedMonotonicity { falls, t_ms, .. } => {
+                Some(Self { falls: *falls, first_ms: *t_ms, last_ms: *t_ms })
+            }
+            _ => None,
+        }
+    }
 
-/// A number as Go's `%g` writes it.
-pub fn general(value: f64) -> String {
-    let size = value.abs();
-    if value.is_infinite() {
-        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
-    } else if value == 0.0 || value.is_nan() || (1e-4..1e21).contains(&size) {
-        value.to_string()
-    } else {
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let exponent: i32 = exponent.parse().unwrap_or(0);
-        format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    fn and(self, more: Self) -> Self {
+        Self {
+            falls: Falls {
+                from: self.falls.from.min(more.falls.from),
+                to: self.falls.to.max(more.falls.to),
+                difference_max: self.falls.difference_max.max(more.falls.difference_max),
+            },
+            first_ms: self.first_ms.min(more.first_ms),
+            last_ms: self.last_ms.max(more.last_ms),
+        }
+    }
+
+    fn text(&self, times: u64) -> String {
+        let Falls { from, to, difference_max } = self.falls;
+        format!(
+            ", from buckets {} to {}, with a max diff of {}, over {times} samples from {} to {}",
+            general(from),
+            general(to),
+            two_digits(difference_max),
+            rfc3339(self.first_ms),
+            rfc3339(self.last_ms)
+        )
     }
 }
 
@@ -172,8 +209,9 @@ mod tests {
     #[test]
     fn the_same_text_is_told_once_with_one_place() {
         let notes = Annotations::default();
-        for at in [4, 0, 2] {
-            let span = Span { start: at, end: 9 };
+        // The second stands right of the first, the third around the second.
+        for (start, end) in [(0, 2), (5, 6), (4, 6)] {
+            let span = Span { start, end };
             notes.add(span, Note::SortInRangeQuery);
             notes.add_times(span, Note::StartOverlap("x".to_owned()), 3);
         }
@@ -186,13 +224,5 @@ mod tests {
                 "PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:5)"
             ]
         );
-    }
-
-    #[test]
-    fn numbers_as_go_writes_them() {
-        let cases = [(0.5, "0.5"), (1e21, "1e+21"), (1e-5, "1e-05"), (f64::INFINITY, "+Inf"), (f64::NAN, "NaN")];
-        for (value, text) in cases {
-            assert_eq!(general(value), text);
-        }
     }
 }

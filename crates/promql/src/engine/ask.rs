@@ -7,11 +7,14 @@ use crate::engine::evaluate::{Run, Vector};
 use crate::engine::info::{self, InfoSeries};
 use crate::engine::points::SeriesPoints;
 use crate::engine::select::instant;
+use crate::engine::stage::weight;
 use crate::engine::stream::{SharedSeries, chunk_bytes};
+use crate::engine::window::Windows;
 use crate::plan::{Answer, InfoSelector, Node};
 use crate::source::{SelectRequest, SeriesSet};
 use futures::lock::Mutex;
-use longhaul_chunk::{Columns, merge_into};
+use longhaul_chunk::{Samples, merge_samples};
+use longhaul_model::Labels;
 use std::sync::Arc;
 
 /// Answers of the source that are held because more than one operator reads them, or may.
@@ -86,13 +89,16 @@ impl Run {
         };
         let (budget, selector) = (self.budget.clone(), selector.clone());
         let join = move || -> Result<Vec<SeriesPoints>, QueryError> {
-            let (mut infos, mut infos_held, mut columns) = (Vec::new(), budget.hold(0)?, Columns::default());
+            let (mut infos, mut infos_held, mut samples) = (Vec::new(), budget.hold(0)?, Samples::default());
             for info in answer.iter().flat_map(|answer| &answer.series) {
                 budget.check()?;
-                columns.clear();
-                merge_into(&info.chunks, selector.windows.reach(), &mut columns)?;
-                budget.count_samples(columns.len() as u64)?;
-                if let Some(points) = instant(&info.labels, &columns, &selector.windows, Answer::Time) {
+                samples.clear();
+                merge_samples(&info.chunks, selector.windows.reach(), &mut samples)?;
+                budget.count_samples(weight(&samples))?;
+                if !samples.histograms.t_ms.is_empty() {
+                    refuse_histograms(&info.labels, &samples, &selector.windows)?;
+                }
+                if let Some(points) = instant(&info.labels, &samples, &selector.windows, Answer::Time) {
                     infos_held.grow(points.size_bytes())?;
                     infos.push(InfoSeries(points));
                 }
@@ -103,6 +109,17 @@ impl Run {
         let described = self.held(described)?;
         drop(held);
         Ok(described)
+    }
+}
+
+/// Info metrics are floats.
+fn refuse_histograms(labels: &Labels, samples: &Samples, windows: &Windows) -> Result<(), QueryError> {
+    match instant(labels, samples, windows, Answer::Value) {
+        Some(points) if points.has_histograms() => {
+            let text = format!("this should be an info metric, with float samples: {labels}");
+            Err(QueryError::Execution(text))
+        }
+        _ => Ok(()),
     }
 }
 

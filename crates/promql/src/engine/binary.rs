@@ -79,6 +79,11 @@ pub fn combine(
     }
 }
 
+/// Whether it is one of the operators that cut histograms.
+pub fn trims(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
+}
+
 /// Whether the result is of another kind than the operand, so that its name no longer fits.
 pub fn drops_name(op: BinaryOp, return_bool: bool) -> bool {
     return_bool || arithmetic(op).is_some()

@@ -19,14 +19,15 @@ impl Watch {
         let Some(identity) = series.identity else { return Ok(()) };
         match self.seen.entry(series.labels.clone()) {
             Entry::Vacant(entry) => {
-                entry.insert(series.present.clone());
+                entry.insert(series.there().into_owned());
                 Ok(())
             }
             Entry::Occupied(mut entry) => {
-                if identity == Identity::Refuse || entry.get().intersects(&series.present) {
+                let there = series.there();
+                if identity == Identity::Refuse || entry.get().intersects(&there) {
                     return Err(QueryError::same_labels());
                 }
-                entry.get_mut().unite(&series.present);
+                entry.get_mut().unite(&there);
                 Ok(())
             }
         }
@@ -46,7 +47,7 @@ pub fn merge(all: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
             Entry::Occupied(entry) => {
                 let into = &mut merged[*entry.get()];
                 let refused = series.identity == Some(Identity::Refuse) || into.identity == Some(Identity::Refuse);
-                if refused || into.present.intersects(&series.present) {
+                if refused || into.there().intersects(&series.there()) {
                     return Err(QueryError::same_labels());
                 }
                 into.drop_name |= series.drop_name;
@@ -71,6 +72,9 @@ fn join(into: &mut SeriesPoints, from: &mut SeriesPoints) {
         into.values[step] = value;
     }
     into.present.unite(&from.present);
+    for (step, histogram) in from.histograms.take().into_iter().flat_map(|histograms| *histograms) {
+        into.set_histogram(step, histogram);
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,14 @@ pub fn part_of_date(func: Func) -> Option<fn(f64) -> f64> {
     })
 }
 
+/// A time as Go's `time.RFC3339` writes it in UTC, to the second.
+pub fn rfc3339(t_ms: i64) -> String {
+    let seconds = t_ms / 1000;
+    let (date, second) = (Date::of_day(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", date.year, date.month, date.day)
+}
+
 struct Date {
     year: i64,
     month: i64,
@@ -76,6 +84,12 @@ mod tests {
         // 1969-12-31T23:59:59Z, a Wednesday.
         assert_eq!(parts.map(|part| at(part, -1.0)), [1969.0, 12.0, 31.0, 3.0, 365.0, 31.0]);
         assert_eq!(at(Func::DaysInMonth, -2_203_977_600.0), 28.0, "February 1900 has no leap day");
+    }
+
+    #[test]
+    fn times_as_text() {
+        assert_eq!(rfc3339(1_709_251_199_999), "2024-02-29T23:59:59Z");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
     }
 
     #[test]

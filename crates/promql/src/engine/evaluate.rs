@@ -7,12 +7,11 @@ use crate::ast::{AggregateOp, Span, ValueType};
 use crate::budget::{Budget, Held};
 use crate::engine::absent::{self, Absent};
 use crate::engine::aggregate::{Fold, Grouped};
-use crate::engine::annotations::{Annotations, Note};
+use crate::engine::annotations::{Annotations, Note, NotesAt};
 use crate::engine::ask::Answers;
 use crate::engine::binary::calculate;
 use crate::engine::collide;
 use crate::engine::dates::part_of_date;
-use crate::engine::extended;
 use crate::engine::histogram_quantile::{BucketSeries, Buckets, Question};
 use crate::engine::hold::{Collect, CountValues, Quantile};
 use crate::engine::labels::{Grouping, is_label_name, without_metadata};
@@ -20,19 +19,19 @@ use crate::engine::matching::VectorOperator;
 use crate::engine::pipe::{Pipe, is_stage, text, texts};
 use crate::engine::points::{Grid, Presence, SeriesPoints};
 use crate::engine::pool::Pool;
+use crate::engine::results;
 use crate::engine::select::Naming;
 use crate::engine::sort;
 use crate::engine::stage::{Line, repeat};
 use crate::engine::stream::{Sink, drive};
 use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
-use crate::engine::window::drop_stale;
 use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::SeriesSource;
-use crate::value::{Histograms, InstantSample, Points, RangeSeries, Value};
-use longhaul_chunk::{Columns, merge_into};
+use crate::value::{Histograms, Points, RangeSeries, Value};
+use longhaul_chunk::SeriesChunks;
 use longhaul_model::Labels;
 use std::sync::Arc;
 
@@ -45,6 +44,7 @@ pub struct Run {
     pub(super) budget: Budget,
     pub(super) notes: Arc<Annotations>,
     pub(super) delayed: bool,
+    pub(super) typed: bool,
     starts: bool,
     tasks: Tasks,
 }
@@ -74,6 +74,7 @@ impl Run {
             budget,
             notes: Arc::default(),
             delayed: settings.delayed_name_removal,
+            typed: settings.type_and_unit_labels,
             starts: settings.use_start_timestamps,
             plan,
             tasks,
@@ -98,7 +99,11 @@ impl Run {
                     return Ok(Value::Scalar { t_ms: grid.start_ms, value: values[0] });
                 }
                 let points = Points { t_ms: grid.times().collect(), values: values.to_vec() };
-                Ok(Value::Matrix(vec![range_series(Labels::empty(), points)]))
+                Ok(Value::Matrix(vec![RangeSeries {
+                    labels: Labels::empty(),
+                    points,
+                    histograms: Histograms::default(),
+                }]))
             }
             (ValueType::Vector, _) => {
                 let Vector { series, held } = self.vector(node).await?;
@@ -119,37 +124,23 @@ impl Run {
         }
         let mut series = collide::merge(series)?;
         if instant {
-            let sample = |one: SeriesPoints| InstantSample {
-                labels: one.labels,
-                t_ms: grid.start_ms,
-                value: one.values[0].into(),
-            };
-            return Ok(Value::Vector(series.into_iter().map(sample).collect()));
+            return Ok(Value::Vector(series.into_iter().map(|one| results::sample(one, grid.start_ms)).collect()));
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(Value::Matrix(series.into_iter().map(|one| to_range(one, &grid)).collect()))
+        Ok(Value::Matrix(series.into_iter().map(|one| results::over(one, &grid)).collect()))
     }
 
     /// The raw samples of a range, or the points of a subquery.
     async fn matrix(self: &Arc<Self>, input: &RangeInput) -> Result<Vec<RangeSeries>, QueryError> {
         let mut matrix = match input {
-            RangeInput::Selector { fetch, windows } => {
+            RangeInput::Selector { fetch, windows, .. } => {
                 let (shared, windows, budget) = (self.shared(*fetch).await?, *windows, self.budget.clone());
                 let decode = move || -> Result<Vec<RangeSeries>, QueryError> {
-                    let mut matrix = Vec::new();
-                    for series in &shared.series {
+                    let decode = |series: &SeriesChunks| {
                         budget.check()?;
-                        let mut samples = Columns::default();
-                        merge_into(&series.chunks, windows.reach(), &mut samples)?;
-                        budget.count_samples(samples.len() as u64)?;
-                        drop_stale(&mut samples);
-                        if let Some(beyond) = windows.beyond {
-                            samples = extended::range(&samples, &windows, beyond.extended);
-                        }
-                        let points = Points { t_ms: samples.t_ms, values: samples.values };
-                        matrix.push(range_series(series.labels.clone(), points));
-                    }
-                    Ok(matrix)
+                        results::raw(series, &windows, &budget)
+                    };
+                    shared.series.iter().map(decode).collect()
                 };
                 self.on_pool(decode).await??
             }
@@ -160,10 +151,10 @@ impl Run {
                 });
                 let series = collide::merge(series)?;
                 drop(held);
-                series.into_iter().map(|one| to_range(one, &inner.grid)).collect()
+                series.into_iter().map(|one| results::over(one, &inner.grid)).collect()
             }
         };
-        matrix.retain(|series| !series.points.t_ms.is_empty());
+        matrix.retain(|series| !series.points.t_ms.is_empty() || !series.histograms.t_ms.is_empty());
         matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(matrix)
     }
@@ -236,7 +227,7 @@ impl Run {
             }
             NodeKind::Aggregate { op, input, param, grouping, without } => {
                 let grouping = if *without { Grouping::without(grouping) } else { Grouping::by(grouping) };
-                self.aggregate(*op, input, param.as_ref(), grouping).await
+                self.aggregate(*op, input, param.as_ref(), grouping, node.span).await
             }
             NodeKind::Binary { op, sides, return_bool, matching: Some(matching) } => {
                 let operator = VectorOperator {
@@ -245,6 +236,7 @@ impl Run {
                     matching: matching.clone(),
                     delayed: self.delayed,
                     steps: grid.steps,
+                    notes: self.notes_at(node.span),
                 };
                 let (lhs, rhs) = futures::join!(self.vector(&sides[0]), self.vector(&sides[1]));
                 let (lhs, rhs) = (lhs?, rhs?);
@@ -260,7 +252,8 @@ impl Run {
                     RangeInput::Selector { fetch, .. } => absent::labels_of(&self.plan.fetches[*fetch].matchers),
                     RangeInput::Subquery { .. } => Labels::empty(),
                 };
-                let there = self.drive(self.pipe(&node).await?, |series| series.present, Absent::new(grid.steps));
+                let there =
+                    self.drive(self.pipe(&node).await?, |series| series.there().into_owned(), Absent::new(grid.steps));
                 self.held(there.await?.finish(labels))
             }
             NodeKind::Info { input, selector } => self.info(input, selector).await,
@@ -295,11 +288,17 @@ impl Run {
                     NodeKind::Instant { fetch, .. } => absent::labels_of(&self.plan.fetches[*fetch].matchers),
                     _ => Labels::empty(),
                 };
-                let there = self.drive(self.pipe(&args[0]).await?, |series| series.present, Absent::new(steps));
+                let there =
+                    self.drive(self.pipe(&args[0]).await?, |series| series.there().into_owned(), Absent::new(steps));
                 self.held(there.await?.finish(labels))?
             }
             Func::Sort | Func::SortDesc | Func::SortByLabel | Func::SortByLabelDesc => {
                 let mut vector = self.vector(&args[0]).await?;
+                if matches!(func, Func::Sort | Func::SortDesc) {
+                    // Histograms have no order.
+                    vector.series.iter_mut().for_each(|series| series.histograms = None);
+                    vector.series.retain(|series| !series.is_empty());
+                }
                 if self.plan.instant {
                     match func {
                         Func::Sort | Func::SortDesc => sort::by_value(func, &mut vector.series),
@@ -325,15 +324,6 @@ impl Run {
             Func::HistogramFraction => {
                 let (lower, upper) = (self.scalar(&args[0]).await?, self.scalar(&args[1]).await?);
                 self.histogram(&args[2], Question::Fraction(lower, upper)).await?
-            }
-            Func::HistogramAvg
-            | Func::HistogramCount
-            | Func::HistogramSum
-            | Func::HistogramStddev
-            | Func::HistogramStdvar => {
-                // They pass floats over; a source that answers with histograms has failed the query before.
-                self.vector(&args[0]).await?;
-                self.held(Vec::new())?
             }
             Func::StartTimestamp => {
                 // Only samples have a start; what comes of an operation is none. Its warnings and errors count.
@@ -366,12 +356,13 @@ impl Run {
     }
 
     async fn histogram(self: &Arc<Self>, input: &Arc<Node>, question: Question) -> Result<Vector, QueryError> {
-        let buckets = Buckets::new(self.budget.hold(0)?, Arc::clone(&self.notes), input.span);
+        let (question, grid) = (Arc::new(question), input.grid);
         let pipe = self.pipe(input).await?;
         let naming = Naming { delayed: self.delayed, one_name: pipe.one_name };
-        let buckets = self.drive(pipe, BucketSeries::new, buckets).await?;
-        let steps = input.grid.steps;
-        let answers = self.on_pool(move || buckets.finish(&question, steps, naming)).await?;
+        let buckets = Buckets::new(self.budget.hold(0)?, self.notes_at(input.span), naming);
+        let asked = Arc::clone(&question);
+        let buckets = self.drive(pipe, move |series| BucketSeries::new(series, &asked), buckets).await?;
+        let answers = self.on_pool(move || buckets.finish(&question, &grid)).await?;
         self.held(collide::merge_marked(answers)?)
     }
 
@@ -381,6 +372,7 @@ impl Run {
         input: &Arc<Node>,
         param: Option<&Arc<Node>>,
         grouping: Grouping,
+        span: Span,
     ) -> Result<Vector, QueryError> {
         let steps = input.grid.steps;
         let number = match param {
@@ -388,24 +380,27 @@ impl Run {
             _ => Arc::from([]),
         };
         let pipe = self.pipe(input).await?;
-        let held = self.budget.hold(0)?;
+        let (held, notes) = (self.budget.hold(0)?, self.notes_at(input.span));
         let grouping = Arc::new(grouping);
         let by = Arc::clone(&grouping);
         let group = move |series| Grouped::new(series, &by);
         let series = match op {
             AggregateOp::TopK | AggregateOp::BottomK | AggregateOp::LimitK | AggregateOp::LimitRatio => {
-                let span = param.map_or(input.span, |param| param.span);
                 if op == AggregateOp::LimitRatio {
-                    for ratio in number.iter().filter(|ratio| ratio.abs() > 1.0) {
-                        self.notes.add(span, Note::InvalidRatio(*ratio, ratio.signum()));
+                    let at = param.map_or(input.span, |param| param.span);
+                    for ratio in extremes(&number).filter(|ratio| ratio.abs() > 1.0) {
+                        self.notes.add(at, Note::InvalidRatio(ratio, ratio.signum()));
                     }
                 }
-                let choice = self.drive(pipe, group, Choice::new(op, number, held)?).await?;
+                let choice = Choice::new(op, number, held, self.notes_at(span))?;
+                let choice = self.drive(pipe, group, choice).await?;
                 collide::merge_marked(self.on_pool(move || choice.finish(steps)).await?)?
             }
             AggregateOp::Quantile => {
-                self.note_quantiles(&number, param.map_or(input.span, |param| param.span));
-                let values = self.drive(pipe, group, Quantile::new(held)).await?;
+                let nan = number.iter().copied().find(|q| q.is_nan());
+                let told: Vec<f64> = nan.into_iter().chain(extremes(&number)).collect();
+                self.note_quantiles(&told, param.map_or(input.span, |param| param.span));
+                let values = self.drive(pipe, group, Quantile::new(held, notes)).await?;
                 self.on_pool(move || values.finish(&number)).await?
             }
             AggregateOp::CountValues => {
@@ -416,9 +411,14 @@ impl Run {
                 let counts = CountValues::new(label, Arc::new(grouping.with(label)), held);
                 self.drive(pipe, |series| series, counts).await?.finish()
             }
-            _ => self.drive(pipe, group, Fold::new(op, steps, held)).await?.finish(),
+            _ => self.drive(pipe, group, Fold::new(op, steps, held, notes)).await?.finish(),
         };
         self.held(series)
+    }
+
+    /// For notes about the expression at `span`.
+    pub(super) fn notes_at(&self, span: Span) -> NotesAt {
+        NotesAt::new(&self.notes, span)
     }
 
     pub(super) async fn collect(&self, pipe: Pipe) -> Result<Vector, QueryError> {
@@ -443,19 +443,8 @@ impl Run {
     }
 }
 
-fn to_range(series: SeriesPoints, grid: &Grid) -> RangeSeries {
-    let mut points = Points::default();
-    if series.present.is_all() {
-        points = Points { t_ms: grid.times().collect(), values: series.values };
-    } else {
-        for (step, value) in series.points() {
-            points.t_ms.push(grid.time_ms(step));
-            points.values.push(value);
-        }
-    }
-    range_series(series.labels, points)
-}
-
-fn range_series(labels: Labels, points: Points) -> RangeSeries {
-    RangeSeries { labels, points, histograms: Histograms::default() }
+/// The lowest and the highest of a parameter's values: of those that are none of the best, these are told.
+fn extremes(values: &[f64]) -> impl Iterator<Item = f64> {
+    let numbers = || values.iter().copied().filter(|value| !value.is_nan());
+    [numbers().min_by(f64::total_cmp), numbers().max_by(f64::total_cmp)].into_iter().flatten()
 }

@@ -6,11 +6,13 @@
 //! first or last one inside stands in.
 
 use crate::ast::Extended;
+use crate::engine::annotations::{NotesAt, Said};
+use crate::engine::extended_histogram;
 use crate::engine::extrapolate::Difference;
 use crate::engine::points::SeriesPoints;
 use crate::engine::window::Windows;
 use crate::functions::Func;
-use longhaul_chunk::Columns;
+use longhaul_chunk::{Columns, Samples};
 use longhaul_model::Labels;
 
 /// One window among a series' samples: how many of them lie at or before each of its edges.
@@ -127,19 +129,25 @@ pub fn count_anchored(running: &[u32], times_ms: &[i64], windows: &Windows, out:
 
 /// What a `smoothed` instant selector finds at every step: a sample at the very time, else what lies between the samples
 /// around it, else the last one before. None: there is nothing at any step.
-pub fn instant(labels: &Labels, samples: &Columns, windows: &Windows) -> Option<SeriesPoints> {
-    let (times, values) = (samples.t_ms.as_slice(), samples.values.as_slice());
+pub fn instant(labels: &Labels, samples: &Samples, windows: &Windows, notes: &NotesAt) -> Option<SeriesPoints> {
+    let floats = &samples.floats;
+    let (times, values) = (floats.t_ms.as_slice(), floats.values.as_slice());
     let mut out = SeriesPoints::empty(labels.clone(), windows.grid.steps);
     for edges in edges(times, windows).filter(|edges| edges.at_end > edges.at_start) {
         let before = edges.at_end - 1;
         let value = if times[before] < edges.end_ms && edges.in_time > edges.at_end {
-            interpolate(samples, before, edges.end_ms, false)
+            interpolate(floats, before, edges.end_ms, false)
         } else {
             values[before]
         };
         out.set(edges.step, value);
     }
-    (!out.present.is_none()).then_some(out)
+    if !samples.histograms.t_ms.is_empty() {
+        let mut said = Said::default();
+        extended_histogram::instant(samples, labels.metric_name(), windows, &mut out, &mut said);
+        notes.add_all(said);
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 /// The samples of a range on its own: those inside the one window, between the values at its edges.
@@ -262,7 +270,8 @@ mod tests {
         let grid = Grid::new(-5, 120, 5);
         let beyond = Beyond { extended: Extended::Smoothed, before_ms: 0, after_ms: LOOKBACK_MS };
         let windows = Windows { grid, range_ms: LOOKBACK_MS, offset_ms: 0, at_ms: None, beyond: Some(beyond) };
-        let series = instant(&Labels::empty(), &columns(&[(0, 0.0), (10, 10.0)]), &windows).unwrap();
+        let samples = Samples { floats: columns(&[(0, 0.0), (10, 10.0)]), ..Samples::default() };
+        let series = instant(&Labels::empty(), &samples, &windows, &NotesAt::default()).unwrap();
         let points: Vec<(i64, f64)> = series.points().map(|(step, value)| (grid.time_ms(step), value)).collect();
         assert_eq!(points[..4], [(0, 0.0), (5, 5.0), (10, 10.0), (15, 10.0)]);
         assert_eq!(points.last(), Some(&(105, 10.0)), "the lookback is left-open");

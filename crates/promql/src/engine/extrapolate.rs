@@ -92,45 +92,59 @@ fn stretch<const COUNTER: bool>(
     per: f64,
     start_ms: i64,
 ) -> Option<f64> {
-    let times = window.times();
-    let (first_ms, last_ms) = (times[0], times[times.len() - 1]);
-    let window_ms = window.end_ms - range_ms;
-    let begins = COUNTER && start_ms != 0 && window_ms < start_ms && start_ms < first_ms;
+    let (times, first) = (window.times(), window.values()[0]);
+    let begins = COUNTER && start_ms != 0 && window.end_ms - range_ms < start_ms && start_ms < times[0];
     if window.samples() < 2 && !begins {
         return None;
     }
-    let mut to_start = (first_ms - window_ms) as f64 / 1000.0;
-    let mut to_end = (window.end_ms - last_ms) as f64 / 1000.0;
+    if begins {
+        gain += first;
+    }
+    let factor = factor::<COUNTER>(times, window.end_ms, range_ms, begins.then_some(start_ms), first, gain);
+    Some(gain * (factor / per))
+}
+
+/// What the gain over a window is to be multiplied by, so that it is the gain from edge to edge.
+///
+/// `times`: of the window's samples; `first`: where a counter stands at the first of them; `begins_ms`: where it began at
+/// zero, if that is inside the window and known: then one sample is enough.
+#[inline(always)]
+pub fn factor<const COUNTER: bool>(
+    times: &[i64],
+    end_ms: i64,
+    range_ms: i64,
+    begins_ms: Option<i64>,
+    first: f64,
+    gain: f64,
+) -> f64 {
+    let (first_ms, last_ms) = (times[0], times[times.len() - 1]);
+    let mut to_start = (first_ms - (end_ms - range_ms)) as f64 / 1000.0;
+    let mut to_end = (end_ms - last_ms) as f64 / 1000.0;
     let mut sampled = (last_ms - first_ms) as f64 / 1000.0;
     let between = if times.len() > 1 { sampled / (times.len() - 1) as f64 } else { 0.0 };
 
     // Samples that come regularly go on to the edge, within a tolerance of a tenth; a series that begins or ends inside
     // the window is taken to go on for half an interval.
     let threshold = between * 1.1;
-    if begins {
+    if let Some(begins_ms) = begins_ms {
         to_start = 0.0;
-        sampled = (last_ms - start_ms) as f64 / 1000.0;
-        gain += window.values()[0];
+        sampled = (last_ms - begins_ms) as f64 / 1000.0;
     } else {
         if to_start >= threshold {
             to_start = between / 2.0;
         }
-        if COUNTER {
-            // A counter was not below zero: it cannot have begun before it would have stood there.
-            let first = window.values()[0];
-            if gain > 0.0 && first >= 0.0 {
-                let to_zero = sampled * (first / gain);
-                if to_zero < to_start {
-                    to_start = to_zero;
-                }
+        // A counter was not below zero: it cannot have begun before it would have stood there.
+        if COUNTER && gain > 0.0 && first >= 0.0 {
+            let to_zero = sampled * (first / gain);
+            if to_zero < to_start {
+                to_start = to_zero;
             }
         }
     }
     if to_end >= threshold {
         to_end = between / 2.0;
     }
-    let factor = (sampled + to_start + to_end) / sampled;
-    Some(gain * (factor / per))
+    (sampled + to_start + to_end) / sampled
 }
 
 #[cfg(test)]

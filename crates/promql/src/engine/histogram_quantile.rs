@@ -1,67 +1,26 @@
-//! Classic histograms: `histogram_quantile`, `histogram_quantiles` and `histogram_fraction` over series with `le`.
+//! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction`, of classic histograms (series with `le`) and of
+//! native ones.
 //!
-//! The buckets of a histogram arrive as series of their own, so that all have to be held until the last one has come.
+//! The buckets of a classic histogram arrive as series of their own, so that all have to be held until the last one has
+//! come. A native histogram is answered for where it arrives, and only the answer is held.
 
-use crate::ast::Span;
 use crate::budget::Held;
 use crate::engine::QueryError;
 use crate::engine::aggregate::Groups;
-use crate::engine::annotations::{Annotations, Note, general};
+use crate::engine::annotations::{Note, NotesAt};
+use crate::engine::classic_buckets::{self, Bucket};
 use crate::engine::collide::Watch;
 use crate::engine::labels::{parse_float, with_label};
-use crate::engine::points::{Identity, SeriesPoints};
+use crate::engine::native_quantile::{self, NanObservations};
+use crate::engine::note::general;
+use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
 use crate::engine::select::Naming;
 use crate::engine::stream::Sink;
-use longhaul_model::Labels;
+use longhaul_model::{FloatHistogram, Labels};
 use std::sync::Arc;
 
-/// Relative differences between neighbouring buckets that count as rounding (as in Prometheus).
-const SMALL_DELTA: f64 = 1e-12;
-
-/// The buckets of all histograms of a vector.
-#[derive(Debug)]
-pub struct Buckets {
-    histograms: Groups<Vec<(f64, SeriesPoints)>>,
-    watch: Watch,
-    held: Held,
-    notes: Arc<Annotations>,
-    /// Where the vector stands.
-    span: Span,
-}
-
-/// A bucket series with its bound and the labels of its histogram.
-#[derive(Debug)]
-pub struct BucketSeries {
-    series: SeriesPoints,
-    histogram: Labels,
-    bound: Option<f64>,
-}
-
-impl BucketSeries {
-    /// Reads the bound.
-    pub fn new(series: SeriesPoints) -> Self {
-        let bound = series.labels.get("le").and_then(parse_float);
-        Self { histogram: series.labels.without(|name| name == "le"), series, bound }
-    }
-}
-
-impl Sink for Buckets {
-    type Item = BucketSeries;
-
-    fn take(&mut self, BucketSeries { series, histogram, bound }: BucketSeries) -> Result<(), QueryError> {
-        self.watch.admit(&series)?;
-        let Some(bound) = bound else {
-            let le = series.labels.get("le").unwrap_or("").to_owned();
-            self.notes.add(self.span, Note::BadBucketLabel(le, series.labels.metric_name().to_owned()));
-            return Ok(());
-        };
-        self.held.grow(series.size_bytes())?;
-        self.histograms.entry(histogram, series.drop_name, Vec::new).push((bound, series));
-        Ok(())
-    }
-}
-
 /// What is asked of each histogram.
+#[derive(Debug)]
 pub enum Question {
     /// The quantile `q[step]`.
     Quantile(Arc<[f64]>),
@@ -71,55 +30,76 @@ pub enum Question {
     Fraction(Arc<[f64]>, Arc<[f64]>),
 }
 
-impl Buckets {
-    /// None yet. `span`: where the vector stands.
-    pub fn new(held: Held, notes: Arc<Annotations>, span: Span) -> Self {
-        Self { histograms: Groups::default(), watch: Watch::default(), held, notes, span }
-    }
+/// One of the answers to a question: a series, with points at some steps only.
+struct Part<'a> {
+    /// What it asks for at a step.
+    figure: Figure<'a>,
+    /// The label that tells the answers apart, and its value.
+    label: Option<(&'a str, String)>,
+    /// The steps that it is about; None: all.
+    steps: Option<Presence>,
+}
 
-    /// Answers for every histogram.
-    pub fn finish(self, question: &Question, steps: usize, naming: Naming) -> Vec<SeriesPoints> {
-        let (notes, span) = (&self.notes, self.span);
-        let mut out = Vec::new();
-        for (labels, drop_name, mut members) in self.histograms {
-            members.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let metric = labels.metric_name().to_owned();
-            let mut answer = |labels: Labels, figure: &mut dyn FnMut(usize, &mut Vec<Bucket>) -> f64| {
-                let mut series = SeriesPoints { drop_name, ..SeriesPoints::empty(labels, steps) };
-                let mut buckets = Vec::with_capacity(members.len());
-                for step in 0..steps {
-                    buckets.clear();
-                    let there = members.iter().filter(|(_, member)| member.present.get(step));
-                    buckets.extend(there.map(|(bound, member)| Bucket { bound: *bound, count: member.values[step] }));
-                    if !buckets.is_empty() {
-                        series.set(step, figure(step, &mut buckets));
-                    }
-                }
-                naming.drop_name(&mut series, Identity::Merge);
-                out.push(series);
-            };
-            let at_quantile = |q: f64, buckets: &mut Vec<Bucket>| {
-                let (value, forced) = quantile(q, buckets);
-                if forced {
-                    notes.add(span, Note::ForcedMonotonicity(metric.clone()));
-                }
-                value
-            };
-            match question {
-                Question::Quantile(q) => answer(labels, &mut |step, buckets| at_quantile(q[step], buckets)),
-                Question::Quantiles(label, all) => {
-                    for q in all {
-                        let labels = with_label(&labels, label, &quantile_label(q.first().copied().unwrap_or(0.0)));
-                        answer(labels, &mut |step, buckets| at_quantile(q[step], buckets));
-                    }
-                }
-                Question::Fraction(lower, upper) => {
-                    answer(labels, &mut |step, buckets| fraction(lower[step], upper[step], buckets));
-                }
-            }
+#[derive(Clone, Copy)]
+enum Figure<'a> {
+    Quantile(&'a [f64]),
+    Fraction(&'a [f64], &'a [f64]),
+}
+
+/// What is asked at one step.
+#[derive(Clone, Copy)]
+enum Asked {
+    Quantile(f64),
+    Fraction(f64, f64),
+}
+
+impl Figure<'_> {
+    fn at(self, step: usize) -> Asked {
+        match self {
+            Self::Quantile(q) => Asked::Quantile(q[step]),
+            Self::Fraction(lower, upper) => Asked::Fraction(lower[step], upper[step]),
         }
-        out
     }
+}
+
+impl Asked {
+    fn same(self, other: Self) -> bool {
+        let bits = |asked: Self| match asked {
+            Self::Quantile(q) => [q, q].map(f64::to_bits),
+            Self::Fraction(lower, upper) => [lower, upper].map(f64::to_bits),
+        };
+        bits(self) == bits(other)
+    }
+}
+
+impl Question {
+    fn parts(&self) -> Vec<Part<'_>> {
+        match self {
+            Self::Quantile(q) => vec![Part { figure: Figure::Quantile(q), label: None, steps: None }],
+            Self::Fraction(lower, upper) => {
+                vec![Part { figure: Figure::Fraction(lower, upper), label: None, steps: None }]
+            }
+            Self::Quantiles(label, all) => all.iter().flat_map(|q| quantile_parts(label, q)).collect(),
+        }
+    }
+}
+
+/// A quantile that changes from step to step belongs to another series then.
+fn quantile_parts<'a>(label: &'a str, q: &'a [f64]) -> Vec<Part<'a>> {
+    let mut distinct: Vec<(u64, Presence)> = Vec::new();
+    for (step, value) in q.iter().enumerate() {
+        let at = distinct.iter().position(|(bits, _)| *bits == value.to_bits()).unwrap_or_else(|| {
+            distinct.push((value.to_bits(), Presence::none(q.len())));
+            distinct.len() - 1
+        });
+        distinct[at].1.set(step);
+    }
+    let part = |(bits, steps)| Part {
+        figure: Figure::Quantile(q),
+        label: Some((label, quantile_label(f64::from_bits(bits)))),
+        steps: Some(steps),
+    };
+    distinct.into_iter().map(part).collect()
 }
 
 /// A quantile as the value of a label (OpenMetrics: always with a point or an exponent).
@@ -128,153 +108,217 @@ fn quantile_label(q: f64) -> String {
     if text.contains(['.', 'e', 'N', 'I']) { text } else { text + ".0" }
 }
 
-/// A cumulative bucket.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Bucket {
-    bound: f64,
-    count: f64,
+impl Part<'_> {
+    /// The steps of a series that it is about.
+    fn of(&self, there: &Presence) -> Presence {
+        let mut steps = there.clone();
+        if let Some(own) = &self.steps {
+            steps.intersect(own);
+        }
+        steps
+    }
+
+    /// An answer without points yet, for a histogram of these labels.
+    fn series(&self, labels: &Labels, drop_name: bool, steps: usize) -> SeriesPoints {
+        let labels = match &self.label {
+            Some((name, value)) => with_label(labels, name, value),
+            None => labels.clone(),
+        };
+        // The same quantile may be asked for twice.
+        let identity = self.label.as_ref().map(|_| Identity::Merge);
+        SeriesPoints { drop_name, identity, ..SeriesPoints::empty(labels, steps) }
+    }
 }
 
-/// The quantile `q` of buckets in order of their bounds, interpolated within a bucket; and whether counts had to be
-/// forced to rise.
-fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
-    if q.is_nan() {
-        return (f64::NAN, false);
-    } else if q < 0.0 {
-        return (f64::NEG_INFINITY, false);
-    } else if q > 1.0 {
-        return (f64::INFINITY, false);
-    }
-    if buckets.last().is_none_or(|last| last.bound != f64::INFINITY) {
-        return (f64::NAN, false);
-    }
-    coalesce(buckets);
-    let forced = make_rise(buckets);
-    let last = buckets.len() - 1;
-    let observations = buckets[last].count;
-    if last == 0 || observations == 0.0 {
-        return (f64::NAN, false);
-    }
-    let mut rank = q * observations;
-    let at = buckets[..last].iter().position(|bucket| bucket.count >= rank).unwrap_or(last);
-    let value = if at == last {
-        buckets[last - 1].bound
-    } else if at == 0 && buckets[0].bound <= 0.0 {
-        buckets[0].bound
-    } else {
-        let (mut start, mut count) = (0.0, buckets[at].count);
-        if at > 0 {
-            start = buckets[at - 1].bound;
-            count -= buckets[at - 1].count;
-            rank -= buckets[at - 1].count;
-        }
-        start + (buckets[at].bound - start) * (rank / count)
-    };
-    (value, forced)
+/// A series on its way to the buckets: what it is to a classic histogram, and the answers for the native histograms in
+/// it.
+#[derive(Debug)]
+pub struct BucketSeries {
+    series: SeriesPoints,
+    /// The labels of the classic histogram that it would be a bucket of.
+    histogram: Labels,
+    bound: Option<f64>,
+    native: Vec<Native>,
 }
 
-/// The share of observations in `(lower, upper]`, interpolated within buckets.
-fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
-    if buckets.last().is_none_or(|last| last.bound != f64::INFINITY) {
-        return f64::NAN;
-    }
-    coalesce(buckets);
-    let count = buckets[buckets.len() - 1].count;
-    if count == 0.0 || lower.is_nan() || upper.is_nan() {
-        return f64::NAN;
-    } else if lower >= upper {
-        return 0.0;
-    }
-    (rank_of(upper, buckets, count) - rank_of(lower, buckets, count)) / count
+/// An answer for native histograms, with what is to be said of it at some steps.
+#[derive(Debug)]
+struct Native {
+    /// The labels of the series.
+    histogram: Labels,
+    answer: SeriesPoints,
+    nan: Vec<(usize, NanObservations)>,
 }
 
-/// How many observations lie at or below `value`.
-fn rank_of(value: f64, buckets: &[Bucket], count: f64) -> f64 {
-    let mut rank = 0.0;
-    let mut start = f64::NEG_INFINITY;
-    for (number, bucket) in buckets.iter().enumerate() {
-        if number == 0 && bucket.bound > 0.0 {
-            start = 0.0;
-        }
-        if start >= value {
-            return rank;
-        }
-        if bucket.bound > value {
-            let within = rank + (bucket.count - rank) * (value - start) / (bucket.bound - start);
-            return if within > count { count } else { within };
-        }
-        (rank, start) = (bucket.count, bucket.bound);
+impl BucketSeries {
+    /// Reads the bound and answers for native histograms.
+    pub fn new(series: SeriesPoints, question: &Question) -> Self {
+        let bound = series.labels.get("le").and_then(parse_float);
+        let native = match series.has_histograms() {
+            true => question.parts().iter().map(|part| Native::new(&series, part)).collect(),
+            false => Vec::new(),
+        };
+        Self { histogram: series.labels.without(|name| name == "le"), series, bound, native }
     }
-    count
 }
 
-/// Buckets of the same bound are one.
-fn coalesce(buckets: &mut Vec<Bucket>) {
-    buckets.dedup_by(|next, kept| {
-        let same = next.bound == kept.bound;
-        if same {
-            kept.count += next.count;
+impl Native {
+    fn new(series: &SeriesPoints, part: &Part<'_>) -> Self {
+        let mut answer = part.series(&series.labels, series.drop_name, series.steps());
+        let mut nan = Vec::new();
+        let mut last = Last::default();
+        for (step, histogram) in series.histograms.iter().flat_map(|histograms| histograms.iter()) {
+            if part.steps.as_ref().is_none_or(|steps| steps.get(step)) {
+                let (value, found) = last.answer(part.figure.at(step), histogram);
+                answer.set(step, value);
+                nan.extend(found.map(|found| (step, found)));
+            }
         }
-        same
-    });
+        Self { histogram: series.labels.clone(), answer, nan }
+    }
 }
 
-/// Makes counts rise from bucket to bucket; says whether more than rounding was in the way.
-fn make_rise(buckets: &mut [Bucket]) -> bool {
-    let mut forced = false;
-    let Some(mut before) = buckets.first().map(|bucket| bucket.count) else { return false };
-    for bucket in &mut buckets[1..] {
-        if bucket.count == before {
-            continue;
-        }
-        if almost_equal(before, bucket.count) {
-            bucket.count = before;
-        } else if bucket.count < before {
-            bucket.count = before;
-            forced = true;
-        } else {
-            before = bucket.count;
+/// The answer that was given last: a histogram often stands at many steps, and is asked the same.
+#[derive(Default)]
+struct Last<'a>(Option<(Asked, &'a Arc<FloatHistogram>, Answer)>);
+
+/// A figure, and what is to be said of it.
+type Answer = (f64, Option<NanObservations>);
+
+impl<'a> Last<'a> {
+    fn answer(&mut self, asked: Asked, histogram: &'a Arc<FloatHistogram>) -> Answer {
+        match self.0 {
+            Some((before, other, answer)) if before.same(asked) && Arc::ptr_eq(other, histogram) => answer,
+            _ => {
+                let answer = match asked {
+                    Asked::Quantile(q) => native_quantile::quantile(q, histogram),
+                    Asked::Fraction(lower, upper) => native_quantile::fraction(lower, upper, histogram),
+                };
+                self.0 = Some((asked, histogram, answer));
+                answer
+            }
         }
     }
-    forced
 }
 
-fn almost_equal(a: f64, b: f64) -> bool {
-    let (sum, difference) = (a.abs() + b.abs(), (a - b).abs());
-    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
-        return difference < SMALL_DELTA * f64::MIN_POSITIVE;
-    }
-    (a.is_nan() && b.is_nan()) || difference / sum.min(f64::MAX) < SMALL_DELTA
+/// The buckets of all classic histograms of a vector, and the answers for the native ones.
+#[derive(Debug)]
+pub struct Buckets {
+    classic: Groups<Vec<(f64, SeriesPoints)>>,
+    native: Vec<Native>,
+    watch: Watch,
+    held: Held,
+    notes: NotesAt,
+    naming: Naming,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Sink for Buckets {
+    type Item = BucketSeries;
 
-    fn of(q: f64, buckets: &[(f64, f64)]) -> (f64, bool) {
-        quantile(q, &mut buckets.iter().map(|(bound, count)| Bucket { bound: *bound, count: *count }).collect())
+    fn take(&mut self, item: BucketSeries) -> Result<(), QueryError> {
+        let BucketSeries { mut series, histogram, bound, native } = item;
+        self.watch.admit(&series)?;
+        series.histograms = None;
+        self.held.grow(native.iter().map(|native| native.answer.size_bytes()).sum())?;
+        self.native.extend(native);
+        if series.is_empty() {
+            return Ok(());
+        }
+        let Some(bound) = bound else {
+            let le = series.labels.get("le").unwrap_or("").to_owned();
+            self.notes.add(Note::BadBucketLabel(le, self.metric(&series.labels)));
+            return Ok(());
+        };
+        self.held.grow(series.size_bytes())?;
+        self.classic.entry(histogram, series.drop_name, Vec::new).push((bound, series));
+        Ok(())
+    }
+}
+
+impl Buckets {
+    /// None yet.
+    pub fn new(held: Held, notes: NotesAt, naming: Naming) -> Self {
+        Self { classic: Groups::default(), native: Vec::new(), watch: Watch::default(), held, notes, naming }
     }
 
-    #[test]
-    fn quantiles_of_buckets() {
-        let inf = f64::INFINITY;
-        assert_eq!(of(0.5, &[(1.0, 0.0), (2.0, 4.0), (inf, 4.0)]), (1.5, false));
-        assert_eq!(of(1.0, &[(1.0, 0.0), (2.0, 3.0), (inf, 4.0)]), (2.0, false), "the last bound that is one");
-        assert_eq!(of(0.1, &[(-1.0, 2.0), (inf, 4.0)]), (-1.0, false));
-        assert!(of(0.5, &[(1.0, 5.0), (2.0, 3.0), (inf, 5.0)]).1);
-        assert!(!of(0.5, &[(1.0, 5.0), (2.0, 5.0 - 1e-15), (inf, 5.0)]).1);
-        assert!(of(0.5, &[(1.0, 5.0)]).0.is_nan() && of(0.5, &[(inf, 5.0)]).0.is_nan());
-        assert!(of(0.5, &[(1.0, 0.0), (inf, 0.0)]).0.is_nan());
-        assert_eq!(of(1.5, &[]).0, inf);
+    /// The name that notes give to a metric: none if it has been dropped by now.
+    fn metric(&self, labels: &Labels) -> String {
+        if self.naming.delayed { labels.metric_name().to_owned() } else { String::new() }
     }
 
-    #[test]
-    fn fractions_of_buckets() {
-        let buckets = [(1.0, 2.0), (2.0, 4.0), (f64::INFINITY, 8.0)];
-        let mut buckets: Vec<_> =
-            buckets.iter().map(|(bound, count)| Bucket { bound: *bound, count: *count }).collect();
-        assert_eq!(fraction(0.0, 1.5, &mut buckets), 3.0 / 8.0);
-        assert_eq!(fraction(1.0, f64::INFINITY, &mut buckets), 6.0 / 8.0);
-        assert_eq!(fraction(2.0, 1.0, &mut buckets), 0.0);
+    /// Answers for every histogram over `grid`.
+    pub fn finish(mut self, question: &Question, grid: &Grid) -> Vec<SeriesPoints> {
+        self.part_kinds();
+        let mut out = Vec::new();
+        for Native { histogram, mut answer, nan } in std::mem::take(&mut self.native) {
+            for (_, found) in nan.into_iter().filter(|(step, _)| answer.present.get(*step)) {
+                self.notes.add(found.note(self.metric(&histogram)));
+            }
+            self.naming.drop_name(&mut answer, Identity::Merge);
+            out.push(answer);
+        }
+        let parts = question.parts();
+        for (labels, drop_name, mut members) in std::mem::take(&mut self.classic) {
+            members.sort_by(|a, b| a.0.total_cmp(&b.0));
+            for part in &parts {
+                let mut answer = part.series(&labels, drop_name, grid.steps);
+                self.answer(part, &labels, &members, grid, &mut answer);
+                self.naming.drop_name(&mut answer, Identity::Merge);
+                out.push(answer);
+            }
+        }
+        out.retain(|series| !series.is_empty());
+        out
+    }
+
+    /// Where a classic and a native histogram have the same labels at the same step, neither is answered for.
+    fn part_kinds(&mut self) {
+        let mut mixed = Vec::new();
+        for native in &mut self.native {
+            let Some(members) = self.classic.get(&native.histogram) else { continue };
+            let mut both = Presence::none(native.answer.steps());
+            members.iter().for_each(|(_, member)| both.unite(&member.present));
+            both.intersect(&native.answer.present);
+            if !both.is_none() {
+                native.answer.remove(&both);
+                mixed.push((native.histogram.clone(), both));
+            }
+        }
+        for (labels, both) in mixed {
+            self.notes.add(Note::MixedClassicNative(self.metric(&labels)));
+            let members = self.classic.get_mut(&labels).into_iter().flatten();
+            members.for_each(|(_, member)| member.remove(&both));
+        }
+    }
+
+    fn answer(
+        &self,
+        part: &Part<'_>,
+        labels: &Labels,
+        members: &[(f64, SeriesPoints)],
+        grid: &Grid,
+        out: &mut SeriesPoints,
+    ) {
+        let mut buckets = Vec::with_capacity(members.len());
+        for step in part.of(&Presence::all(grid.steps)).iter() {
+            buckets.clear();
+            let there = members.iter().filter(|(_, member)| member.present.get(step));
+            buckets.extend(there.map(|(bound, member)| Bucket { bound: *bound, count: member.values[step] }));
+            if buckets.is_empty() {
+                continue;
+            }
+            let value = match part.figure.at(step) {
+                Asked::Fraction(lower, upper) => classic_buckets::fraction(lower, upper, &mut buckets),
+                Asked::Quantile(q) => {
+                    let (value, falls) = classic_buckets::quantile(q, &mut buckets);
+                    if let Some(falls) = falls {
+                        let metric = self.metric(labels);
+                        self.notes.add(Note::ForcedMonotonicity { metric, falls, t_ms: grid.time_ms(step) });
+                    }
+                    value
+                }
+            };
+            out.set(step, value);
+        }
     }
 }

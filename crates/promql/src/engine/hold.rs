@@ -1,27 +1,31 @@
 //! The aggregations that need all values of a step at once: quantile and count_values.
 
+use crate::ast::AggregateOp;
 use crate::budget::Held;
 use crate::engine::QueryError;
 use crate::engine::aggregate::{Grouped, Groups};
+use crate::engine::annotations::{Note, NotesAt};
 use crate::engine::collide::Watch;
 use crate::engine::labels::{Grouping, format_float, with_label};
 use crate::engine::over_time;
 use crate::engine::points::SeriesPoints;
 use crate::engine::stream::Sink;
+use longhaul_model::{FloatHistogram, Labels};
 use std::sync::Arc;
 
-/// The groups of `quantile`: it holds its input.
+/// The groups of `quantile`: it holds its input, floats only.
 #[derive(Debug)]
 pub struct Quantile {
     groups: Groups<Vec<SeriesPoints>>,
     watch: Watch,
     held: Held,
+    notes: NotesAt,
 }
 
 impl Quantile {
     /// No groups yet.
-    pub fn new(held: Held) -> Self {
-        Self { groups: Groups::default(), watch: Watch::default(), held }
+    pub fn new(held: Held, notes: NotesAt) -> Self {
+        Self { groups: Groups::default(), watch: Watch::default(), held, notes }
     }
 
     /// The quantile `q[step]` of each group at each step.
@@ -45,8 +49,15 @@ impl Quantile {
 impl Sink for Quantile {
     type Item = Grouped;
 
-    fn take(&mut self, Grouped { series, group }: Grouped) -> Result<(), QueryError> {
+    fn take(&mut self, Grouped { mut series, group }: Grouped) -> Result<(), QueryError> {
         self.watch.admit(&series)?;
+        if series.has_histograms() {
+            self.notes.add(Note::IgnoredInAggregation(AggregateOp::Quantile));
+            series.histograms = None;
+            if series.is_empty() {
+                return Ok(());
+            }
+        }
         self.held.grow(series.size_bytes())?;
         self.groups.entry(group, series.drop_name, Vec::new).push(series);
         Ok(())
@@ -83,25 +94,43 @@ impl Sink for CountValues {
     fn take(&mut self, series: SeriesPoints) -> Result<(), QueryError> {
         self.watch.admit(&series)?;
         let steps = series.values.len();
+        let group_of = |value: &str| self.grouping.of(&with_label(&series.labels, &self.label, value));
         let mut last = None; // values often stay as they are from step to step
         for (step, value) in series.points() {
             let group = match &last {
                 Some((bits, group)) if *bits == value.to_bits() => group,
-                _ => {
-                    let group = self.grouping.of(&with_label(&series.labels, &self.label, &format_float(value)));
-                    &last.insert((value.to_bits(), group)).1
-                }
+                _ => &last.insert((value.to_bits(), group_of(&format_float(value)))).1,
             };
-            if !self.groups.contains(group) {
-                self.held.grow(group.size_bytes() + steps * 8)?;
-            }
-            let counts =
-                self.groups.entry(group.clone(), series.drop_name, || SeriesPoints::empty(group.clone(), steps));
-            let before = if counts.present.get(step) { counts.values[step] } else { 0.0 };
-            counts.set(step, before + 1.0);
+            count(&mut self.groups, &mut self.held, group, series.drop_name, step, steps)?;
+        }
+        let mut last: Option<(&Arc<FloatHistogram>, Labels)> = None;
+        for (step, histogram) in series.histograms.iter().flat_map(|histograms| histograms.iter()) {
+            let group = match &last {
+                Some((before, group)) if Arc::ptr_eq(before, histogram) => group,
+                _ => &last.insert((histogram, group_of(&histogram.to_string()))).1,
+            };
+            count(&mut self.groups, &mut self.held, group, series.drop_name, step, steps)?;
         }
         Ok(())
     }
+}
+
+/// Counts a point of a group.
+fn count(
+    groups: &mut Groups<SeriesPoints>,
+    held: &mut Held,
+    group: &Labels,
+    drop_name: bool,
+    step: usize,
+    steps: usize,
+) -> Result<(), QueryError> {
+    if !groups.contains(group) {
+        held.grow(group.size_bytes() + steps * 8)?;
+    }
+    let counts = groups.entry(group.clone(), drop_name, || SeriesPoints::empty(group.clone(), steps));
+    let before = if counts.present.get(step) { counts.values[step] } else { 0.0 };
+    counts.set(step, before + 1.0);
+    Ok(())
 }
 
 /// A sink that keeps everything.

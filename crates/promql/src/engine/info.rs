@@ -83,7 +83,7 @@ pub fn join(
 ) -> Result<Vec<SeriesPoints>, QueryError> {
     let Some(steps) = base.first().map(|series| series.values.len()) else { return Ok(base) };
     let mut active = Presence::none(steps);
-    base.iter().for_each(|series| active.unite(&series.present));
+    base.iter().for_each(|series| active.unite(&series.there()));
     let index = Index::new(infos);
     index.refuse_ambiguous(&active)?;
     let mut out = Vec::with_capacity(base.len());
@@ -147,7 +147,7 @@ impl Index {
     ) -> Result<(), QueryError> {
         let groups = self.groups.get(&identity(&series.labels));
         let mut described: BTreeMap<Vec<usize>, Presence> = BTreeMap::new();
-        for step in series.present.iter() {
+        for step in series.there().iter() {
             let mut by = Vec::new();
             for group in groups.into_iter().flat_map(BTreeMap::values) {
                 by.extend(self.newest(group, step)?);
@@ -159,7 +159,7 @@ impl Index {
                 continue;
             }
             let mut one = series.clone();
-            one.present.intersect(&steps);
+            one.keep(&steps);
             one.labels = self.labels(&series.labels, &by, selector)?;
             one.identity = one.identity.or(Some(Identity::Merge));
             out.push(one);

@@ -5,8 +5,10 @@
 
 use crate::ast::{BinaryOp, Cardinality, VectorMatching};
 use crate::engine::QueryError;
+use crate::engine::annotations::NotesAt;
 use crate::engine::binary;
 use crate::engine::collide;
+use crate::engine::histogram_binary::combine_points;
 use crate::engine::labels::{Grouping, is_metadata, without_metadata};
 use crate::engine::points::{Presence, SeriesPoints};
 use foldhash::fast::RandomState;
@@ -26,6 +28,8 @@ pub struct VectorOperator {
     pub delayed: bool,
     /// Length of the grid.
     pub steps: usize,
+    /// Where to tell what is worth a word.
+    pub notes: NotesAt,
 }
 
 /// The series of both sides that have the same matching labels.
@@ -55,7 +59,7 @@ impl VectorOperator {
             let left = presences(&grouping, &lhs);
             for series in &mut rhs {
                 if let Some(there) = left.get(&grouping.of(&series.labels)) {
-                    series.present.subtract(there);
+                    series.remove(there);
                 }
             }
             lhs.append(&mut rhs);
@@ -63,14 +67,14 @@ impl VectorOperator {
             let right = presences(&grouping, &rhs);
             for series in &mut lhs {
                 match (right.get(&grouping.of(&series.labels)), self.op) {
-                    (Some(there), BinaryOp::And) => series.present.intersect(there),
-                    (None, BinaryOp::And) => series.present = Presence::none(self.steps),
-                    (Some(there), _) => series.present.subtract(there),
+                    (Some(there), BinaryOp::And) => series.keep(there),
+                    (None, BinaryOp::And) => series.keep(&Presence::none(self.steps)),
+                    (Some(there), _) => series.remove(there),
                     (None, _) => {}
                 }
             }
         }
-        lhs.retain(|series| !series.present.is_none());
+        lhs.retain(|series| !series.is_empty());
         lhs
     }
 
@@ -102,21 +106,23 @@ impl VectorOperator {
         let mut out = Vec::new();
         for (key, group) in groups {
             let one_there = self.unique_side(&key, &group.one, &active, swapped)?;
-            self.refuse_ambiguous(&group, &one_there)?;
             let from = out.len();
+            let mut matched = Presence::none(self.steps);
             for many in &group.many {
+                let mut met = Presence::none(self.steps);
                 for one in &group.one {
-                    self.compute(many, one, swapped, None, &mut out);
+                    met.unite(&self.compute(many, one, swapped, None, &mut out));
                 }
                 if let Some(value) = fill_one {
                     let one = constant(&key, value, self.steps);
-                    self.compute(many, &one, swapped, Some(&one_there), &mut out);
+                    met.unite(&self.compute(many, &one, swapped, Some(&one_there), &mut out));
                 }
+                self.refuse_ambiguous(&met, &matched)?;
+                matched.unite(&met);
             }
             if let Some(value) = fill_many {
-                let many_there = union(&group.many, self.steps);
                 for one in &group.one {
-                    self.compute(&constant(&key, value, self.steps), one, swapped, Some(&many_there), &mut out);
+                    self.compute(&constant(&key, value, self.steps), one, swapped, Some(&matched), &mut out);
                 }
             }
             self.refuse_equal(&out[from..])?;
@@ -139,10 +145,10 @@ impl VectorOperator {
         let mut there = Presence::none(self.steps);
         for (number, series) in one.iter().enumerate() {
             let mut clash = there.clone();
-            clash.intersect(&series.present);
+            clash.intersect(&series.there());
             clash.intersect(active);
             if let Some(step) = clash.iter().next() {
-                let first = one[..number].iter().find(|other| other.present.get(step)).unwrap_or(series);
+                let first = one[..number].iter().find(|other| other.there().get(step)).unwrap_or(series);
                 let (first, second) =
                     (first.labels.clone().min(series.labels.clone()), first.labels.clone().max(series.labels.clone()));
                 return Err(QueryError::execution(format!(
@@ -151,12 +157,13 @@ impl VectorOperator {
                     if swapped { "left" } else { "right" },
                 )));
             }
-            there.unite(&series.present);
+            there.unite(&series.there());
         }
         Ok(there)
     }
 
-    /// Computes a pair where both are present (and `except` is not) and adds it to `out` if anything is left.
+    /// Computes a pair where both are present (and `except` is not) and adds it to `out` if anything is left. Returns the
+    /// steps at which the two go together.
     fn compute(
         &self,
         many: &SeriesPoints,
@@ -164,25 +171,38 @@ impl VectorOperator {
         swapped: bool,
         except: Option<&Presence>,
         out: &mut Vec<SeriesPoints>,
-    ) {
+    ) -> Presence {
+        let (lhs, rhs) = if swapped { (one, many) } else { (many, one) };
+        let mut met = many.there().into_owned();
+        met.intersect(&one.there());
+        if let Some(except) = except {
+            met.subtract(except);
+        }
+        if met.is_none() {
+            return met;
+        }
         let mut present = many.present.clone();
         present.intersect(&one.present);
-        if let Some(except) = except {
-            present.subtract(except);
+        present.intersect(&met);
+        if binary::trims(self.op) {
+            present = Presence::none(self.steps); // Floats cannot be trimmed, which is to be told.
         }
-        if present.is_none() {
-            return;
-        }
-        let (lhs, rhs) = if swapped { (one, many) } else { (many, one) };
+        met.subtract(&present);
+        let mut floats = present.clone();
         let mut values = lhs.values.clone();
-        binary::combine(self.op, self.return_bool, &lhs.values, &rhs.values, &mut values, &mut present);
-        if present.is_none() {
-            return;
+        binary::combine(self.op, self.return_bool, &lhs.values, &rhs.values, &mut values, &mut floats);
+        let mut result = SeriesPoints::new(Labels::empty(), values, floats);
+        if !met.is_none() {
+            met = combine_points(self.op, self.return_bool, [lhs, rhs], &met, &mut result, &self.notes);
         }
-        let drops = binary::drops_name(self.op, self.return_bool);
-        let drop_name = if self.delayed { drops || many.drop_name } else { false };
-        let labels = self.result_labels(&many.labels, &one.labels, drops && !self.delayed);
-        out.push(SeriesPoints { drop_name, ..SeriesPoints::new(labels, values, present) });
+        met.unite(&present);
+        if !result.is_empty() {
+            let drops = binary::drops_name(self.op, self.return_bool);
+            result.drop_name = if self.delayed { drops || many.drop_name } else { false };
+            result.labels = self.result_labels(&many.labels, &one.labels, drops && !self.delayed);
+            out.push(result);
+        }
+        met
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels, drops_name: bool) -> Labels {
@@ -204,22 +224,11 @@ impl VectorOperator {
 
     /// Without a group modifier, at most one series of the left side may find a partner at any step, whether or not a
     /// comparison lets the pair through.
-    fn refuse_ambiguous(&self, group: &Group, one_there: &Presence) -> Result<(), QueryError> {
-        if self.matching.cardinality != Cardinality::OneToOne || group.many.len() < 2 {
-            return Ok(());
-        }
-        let mut there = Presence::none(self.steps);
-        for series in &group.many {
-            let mut paired = series.present.clone();
-            if self.matching.fill_right.is_none() {
-                paired.intersect(one_there);
-            }
-            if paired.intersects(&there) {
-                return Err(QueryError::execution(
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
-                ));
-            }
-            there.unite(&paired);
+    fn refuse_ambiguous(&self, met: &Presence, matched: &Presence) -> Result<(), QueryError> {
+        if self.matching.cardinality == Cardinality::OneToOne && met.intersects(matched) {
+            return Err(QueryError::execution(
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+            ));
         }
         Ok(())
     }
@@ -232,12 +241,13 @@ impl VectorOperator {
         let mut there: HashMap<&Labels, Presence, RandomState> = HashMap::default();
         for series in results {
             let seen = there.entry(&series.labels).or_insert_with(|| Presence::none(self.steps));
-            if seen.intersects(&series.present) {
+            let points = series.there();
+            if seen.intersects(&points) {
                 return Err(QueryError::execution(
                     "multiple matches for labels: grouping labels must ensure unique matches",
                 ));
             }
-            seen.unite(&series.present);
+            seen.unite(&points);
         }
         Ok(())
     }
@@ -247,14 +257,14 @@ fn presences(grouping: &Grouping, side: &[SeriesPoints]) -> HashMap<Labels, Pres
     let mut all: HashMap<Labels, Presence, RandomState> = HashMap::default();
     for series in side {
         let there = all.entry(grouping.of(&series.labels)).or_insert_with(|| Presence::none(series.values.len()));
-        there.unite(&series.present);
+        there.unite(&series.there());
     }
     all
 }
 
 fn union(side: &[SeriesPoints], steps: usize) -> Presence {
     let mut there = Presence::none(steps);
-    side.iter().for_each(|series| there.unite(&series.present));
+    side.iter().for_each(|series| there.unite(&series.there()));
     there
 }
 
@@ -286,7 +296,7 @@ mod tests {
             fill_left: None,
             fill_right: None,
         };
-        VectorOperator { op, return_bool: false, matching, delayed: false, steps: 2 }
+        VectorOperator { op, return_bool: false, matching, delayed: false, steps: 2, notes: NotesAt::default() }
     }
 
     #[test]

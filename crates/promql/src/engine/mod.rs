@@ -12,23 +12,35 @@ mod aggregate;
 mod annotations;
 mod ask;
 pub(crate) mod binary;
+mod classic_buckets;
 mod collide;
 mod dates;
 mod error;
 mod evaluate;
 pub(crate) mod extended;
+mod extended_histogram;
 mod extrapolate;
+mod histogram_binary;
+mod histogram_fold;
+pub mod histogram_points;
 mod histogram_quantile;
+mod histogram_range;
+mod histogram_rate;
+mod histogram_stats;
 mod hold;
 mod info;
 mod labels;
 mod matching;
 mod math;
+mod native_quantile;
+mod note;
 mod over_time;
+mod pairs;
 mod pipe;
 pub mod points;
 mod pool;
 mod range_functions;
+mod results;
 mod select;
 mod sort;
 mod stage;
@@ -64,6 +76,9 @@ pub struct EngineSettings {
     /// Whether `rate` and its kin go by start timestamps where samples have them (Prometheus' feature flag
     /// `use-start-timestamps`).
     pub use_start_timestamps: bool,
+    /// Whether series say in `__type__` what they are, so that a rate of something else than a counter is told by that and
+    /// not by its name (Prometheus' feature flag `type-and-unit-labels`).
+    pub type_and_unit_labels: bool,
     /// The most steps of a query or subquery: a column of that many values must be nothing to the process.
     pub steps_max: usize,
     /// What query texts may contain.
@@ -76,6 +91,7 @@ impl Default for EngineSettings {
             threads: 2,
             delayed_name_removal: false,
             use_start_timestamps: true,
+            type_and_unit_labels: false,
             steps_max: 2_000_000,
             parse: ParseOptions::default(),
         }

@@ -4,6 +4,7 @@ use crate::ast::{Span, ValueType};
 use crate::engine::dates::part_of_date;
 use crate::engine::evaluate::{Run, Vector};
 use crate::engine::labels::{Join, Replacement, is_metadata};
+use crate::engine::native_quantile::figure;
 use crate::engine::points::SeriesPoints;
 use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::Naming;
@@ -35,9 +36,9 @@ impl Run {
             return Ok(self.ready(self.held(Vec::new())?, 0));
         }
         let pipe = match &node.kind {
-            NodeKind::Instant { fetch, windows, answer } => {
-                let naming = self.naming(*fetch);
-                let decode = Decode::Instant { windows: *windows, answer: *answer, naming };
+            NodeKind::Instant { fetch, windows, answer, stats_only } => {
+                let (naming, windows, stats_only) = (self.naming(*fetch), *windows, *stats_only);
+                let decode = Decode::Instant { windows, answer: *answer, naming, span: node.span, stats_only };
                 let merges = *answer != Answer::Value && !naming.one_name;
                 Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
             }
@@ -46,14 +47,14 @@ impl Run {
             }
             NodeKind::Negate(inner) => {
                 let pipe = self.pipe(inner).await?;
-                Some(pipe.then(self.delayed, |naming| Stage::Map(|value| -value, naming)))
+                Some(pipe.then(self.delayed, Stage::Negate))
             }
             NodeKind::Binary { op, sides, return_bool, matching: None } => {
                 let scalar_left = sides[0].yields == ValueType::Scalar;
                 let [scalar, vector] = if scalar_left { [0, 1] } else { [1, 0] };
                 let scalar = self.scalar(&sides[scalar]).await?;
-                let (op, return_bool) = (*op, *return_bool);
-                let stage = |naming| Stage::Scalar { op, scalar, scalar_left, return_bool, naming };
+                let (op, return_bool, notes) = (*op, *return_bool, self.notes_at(node.span));
+                let stage = |naming| Stage::Scalar { op, scalar, scalar_left, return_bool, naming, notes };
                 Some(self.pipe(&sides[vector]).await?.then(self.delayed, stage))
             }
             NodeKind::Call { function, args } => self.stage_call(function.func, args, &node).await?,
@@ -103,9 +104,10 @@ impl Run {
                 let join = Join::new(text(&args[1]), text(&args[2]), texts(&args[3..]))?;
                 Box::new(move |_| Stage::Join(Box::new(join)))
             }
-            _ => match math::unary(func).or_else(|| part_of_date(func)) {
-                Some(function) => Box::new(move |naming| Stage::Map(function, naming)),
-                None => return Ok(None),
+            _ => match (math::unary(func).or_else(|| part_of_date(func)), figure(func)) {
+                (Some(function), _) => Box::new(move |naming| Stage::Map(function, naming)),
+                (None, Some(figure)) => Box::new(move |naming| Stage::Figure(figure, naming)),
+                (None, None) => return Ok(None),
             },
         };
         let mut pipe = self.pipe(input).await?;
@@ -128,10 +130,12 @@ impl Run {
             scalars.push(self.scalar(arg).await?);
         }
         let spans = [input_span, args.first().map_or(node.span, |arg| arg.span)];
-        let function = |windows: Windows, naming| RangeFunction { func, windows, args: scalars, spans, naming };
+        let typed = self.typed;
+        let function = |windows: Windows, naming| RangeFunction { func, windows, args: scalars, spans, naming, typed };
         match input {
-            RangeInput::Selector { fetch, windows } => {
-                let decode = Decode::Range(function(*windows, self.naming(*fetch)));
+            RangeInput::Selector { fetch, windows, stats_only } => {
+                let function = function(*windows, self.naming(*fetch));
+                let decode = Decode::Range { function, stats_only: *stats_only };
                 self.fetched(*fetch, decode, node.grid.steps, false).await
             }
             RangeInput::Subquery { inner, windows } => {
@@ -198,7 +202,7 @@ pub fn is_stage(func: Func) -> bool {
             | Func::LabelReplace
             | Func::LabelJoin
     );
-    own || math::unary(func).is_some() || part_of_date(func).is_some()
+    own || math::unary(func).is_some() || part_of_date(func).is_some() || figure(func).is_some()
 }
 
 /// The text that a node is.

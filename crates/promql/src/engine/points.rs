@@ -1,10 +1,14 @@
-//! A series as the operators see it: one value and one presence bit a step, and the grid that the steps lie on.
+//! A series as the operators see it: one value and one presence bit a step, histograms beside, and the grid that the
+//! steps lie on.
 //!
 //! Invariant: `values` and `present` have the grid's length; a value whose bit is not set means nothing and may hold
-//! anything (arithmetic runs over it blindly).
+//! anything (arithmetic runs over it blindly). No step has both a float and a histogram.
 
-use longhaul_model::Labels;
+use crate::engine::histogram_points::HistogramPoints;
+use longhaul_model::{FloatHistogram, Labels};
 use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The times at which an expression is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,8 @@ pub struct SeriesPoints {
     pub values: Vec<f64>,
     /// Which of them are there.
     pub present: Presence,
+    /// Histograms, at steps without a value; None for the series of floats that most are.
+    pub histograms: Option<Box<HistogramPoints>>,
 }
 
 /// How a series whose labels may collide with those of another one of the same operand is to be treated.
@@ -173,7 +179,12 @@ impl SeriesPoints {
 
     /// A series of these points.
     pub fn new(labels: Labels, values: Vec<f64>, present: Presence) -> Self {
-        Self { labels, drop_name: false, identity: None, values, present }
+        Self { labels, drop_name: false, identity: None, values, present, histograms: None }
+    }
+
+    /// How many steps it has, with points or without.
+    pub fn steps(&self) -> usize {
+        self.values.len()
     }
 
     /// Sets the point at `step`.
@@ -182,14 +193,68 @@ impl SeriesPoints {
         self.present.set(step);
     }
 
-    /// Its points, rising.
+    /// Sets the point at `step`, where there is no float.
+    pub fn set_histogram(&mut self, step: usize, histogram: Arc<FloatHistogram>) {
+        let steps = self.steps();
+        self.histograms.get_or_insert_with(|| Box::new(HistogramPoints::none(steps))).set(step, histogram);
+    }
+
+    /// The histogram at `step`.
+    pub fn histogram(&self, step: usize) -> Option<&Arc<FloatHistogram>> {
+        self.histograms.as_ref()?.get(step)
+    }
+
+    /// The steps at which there is a point, float or histogram.
+    pub fn there(&self) -> Cow<'_, Presence> {
+        match &self.histograms {
+            None => Cow::Borrowed(&self.present),
+            Some(histograms) => {
+                let mut there = histograms.presence();
+                there.unite(&self.present);
+                Cow::Owned(there)
+            }
+        }
+    }
+
+    /// Whether there is a histogram at some step.
+    pub fn has_histograms(&self) -> bool {
+        self.histograms.as_ref().is_some_and(|histograms| !histograms.is_none())
+    }
+
+    /// Whether there is no point at all.
+    pub fn is_empty(&self) -> bool {
+        self.present.is_none() && !self.has_histograms()
+    }
+
+    /// Keeps the points at these steps.
+    pub fn keep(&mut self, steps: &Presence) {
+        self.present.intersect(steps);
+        if let Some(histograms) = &mut self.histograms {
+            histograms.retain(|step| steps.get(step));
+        }
+    }
+
+    /// Takes away the points at these steps.
+    pub fn remove(&mut self, steps: &Presence) {
+        self.present.subtract(steps);
+        if let Some(histograms) = &mut self.histograms {
+            histograms.retain(|step| !steps.get(step));
+        }
+    }
+
+    /// Its floats, rising.
     pub fn points(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.present.iter().map(|step| (step, self.values[step]))
     }
 
     /// What it takes in memory.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.values.capacity() * 8 + self.labels.size_bytes()
+        size_of::<Self>() + self.values.capacity() * 8 + self.labels.size_bytes() + self.histogram_bytes()
+    }
+
+    /// What its histograms take in memory.
+    pub fn histogram_bytes(&self) -> usize {
+        self.histograms.as_ref().map_or(0, |histograms| histograms.size_bytes())
     }
 }
 

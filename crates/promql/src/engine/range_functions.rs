@@ -7,13 +7,14 @@ use crate::engine::QueryError;
 use crate::engine::annotations::{Annotations, Note};
 use crate::engine::extended;
 use crate::engine::extrapolate::{Difference, extrapolated};
+use crate::engine::histogram_range;
 use crate::engine::over_time;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::select::Naming;
 use crate::engine::starts::{self, Started};
-use crate::engine::window::{Window, Windows, slide};
+use crate::engine::window::{Window, Windows, slide, slide_indexes};
 use crate::functions::Func;
-use longhaul_chunk::Columns;
+use longhaul_chunk::{Columns, Samples};
 use longhaul_model::Labels;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub struct RangeFunction {
     pub spans: [Span; 2],
     /// What becomes of the metric's name.
     pub naming: Naming,
+    /// Whether `__type__` tells counters, not the name.
+    pub typed: bool,
 }
 
 impl RangeFunction {
@@ -37,18 +40,22 @@ impl RangeFunction {
     pub fn evaluate(
         &self,
         labels: &Labels,
-        samples: &Columns,
+        samples: &Samples,
         notes: &Annotations,
     ) -> Result<Option<SeriesPoints>, QueryError> {
-        if samples.t_ms.is_empty() {
+        let histograms = !samples.histograms.t_ms.is_empty();
+        if samples.floats.t_ms.is_empty() && !histograms {
             return Ok(None);
         }
         let mut out = SeriesPoints::empty(labels.clone(), self.windows.grid.steps);
-        self.fill(labels, samples, &mut out, notes)?;
-        if out.present.is_none() {
+        self.fill(labels, &samples.floats, &mut out, notes)?;
+        if histograms {
+            histogram_range::overlay(self, labels.metric_name(), samples, &mut out, notes)?;
+        }
+        if out.is_empty() {
             return Ok(None);
         }
-        if matches!(self.func, Func::Rate | Func::Increase) {
+        if matches!(self.func, Func::Rate | Func::Increase) && !out.present.is_none() {
             self.note_gauge(labels, notes);
         }
         if !matches!(self.func, Func::LastOverTime | Func::FirstOverTime) {
@@ -71,10 +78,9 @@ impl RangeFunction {
             Func::Delta => self.difference(Difference::Delta, labels, samples, out, notes),
             Func::Irate => slide(samples, windows, out, |window| last_two(&window, true)),
             Func::Idelta => slide(samples, windows, out, |window| last_two(&window, false)),
-            Func::Changes => count_pairs(samples, windows, out, |index| {
-                let (before, after) = (samples.values[index - 1], samples.values[index]);
-                before != after && !(before.is_nan() && after.is_nan())
-            }),
+            Func::Changes => {
+                count_pairs(samples, windows, out, |index| is_change(samples.values[index - 1], samples.values[index]))
+            }
             Func::Resets => count_pairs(samples, windows, out, |index| {
                 samples.values[index] < samples.values[index - 1] || starts::reset_at(samples, index)
             }),
@@ -157,26 +163,44 @@ impl RangeFunction {
     }
 
     fn smooth(&self, samples: &Columns, out: &mut SeriesPoints) -> Result<(), QueryError> {
-        let mut refused = None;
-        slide(samples, &self.windows, out, |window| {
-            let (smoothing, trend) = (self.args[0][window.step], self.args[1][window.step]);
-            for (name, short, factor) in [("smoothing", "sf", smoothing), ("trend", "tf", trend)] {
-                if factor <= 0.0 || factor >= 1.0 {
-                    refused.get_or_insert_with(|| {
-                        format!("invalid {name} factor. Expected: 0 < {short} < 1, got: {factor:.6}")
-                    });
-                }
+        let mut refused = Ok(());
+        slide(samples, &self.windows, out, |window| match self.factors(window.step) {
+            Ok([smoothing, trend]) if window.samples() > 1 => {
+                Some(over_time::smooth(window.values(), smoothing, trend))
             }
-            (refused.is_none() && window.samples() > 1).then(|| over_time::smooth(window.values(), smoothing, trend))
+            Ok(_) => None,
+            Err(error) => {
+                refused = Err(error);
+                None
+            }
         });
-        refused.map_or(Ok(()), |text| Err(QueryError::Execution(text)))
+        refused
     }
 
-    /// A rate of something that is not named like a counter is worth a word.
+    /// The factors of double exponential smoothing at a step.
+    pub fn factors(&self, step: usize) -> Result<[f64; 2], QueryError> {
+        let factors = [self.args[0][step], self.args[1][step]];
+        for ((name, short), factor) in [("smoothing", "sf"), ("trend", "tf")].into_iter().zip(factors) {
+            if factor <= 0.0 || factor >= 1.0 {
+                let text = format!("invalid {name} factor. Expected: 0 < {short} < 1, got: {factor:.6}");
+                return Err(QueryError::Execution(text));
+            }
+        }
+        Ok(factors)
+    }
+
+    /// A rate of something that does not look like a counter is worth a word.
     fn note_gauge(&self, labels: &Labels, notes: &Annotations) {
-        let name = labels.metric_name();
+        let (name, kind) = (labels.metric_name(), labels.get("__type__").unwrap_or(""));
         let suffixes = ["_total", "_sum", "_count", "_bucket"];
-        if !name.is_empty() && !suffixes.iter().any(|suffix| name.ends_with(suffix)) {
+        if name.is_empty() {
+            return;
+        }
+        if self.typed {
+            if !matches!(kind, "counter" | "histogram") {
+                notes.add(self.spans[0], Note::PossibleNonCounterType(name.to_owned(), kind.to_owned()));
+            }
+        } else if !suffixes.iter().any(|suffix| name.ends_with(suffix)) {
             notes.add(self.spans[0], Note::PossibleNonCounter(name.to_owned()));
         }
     }
@@ -200,8 +224,12 @@ fn last_two(window: &Window<'_>, rate: bool) -> Option<f64> {
     Some(if rate { difference / seconds(last_ms - before_ms) } else { difference })
 }
 
-/// Counts inside each window the samples of which `counts` says so (it gets their index; each has one before it), by
-/// running counts, which are exact. An anchored window has one more sample: its anchor.
+/// Whether a value differs from the one before.
+pub fn is_change(before: f64, after: f64) -> bool {
+    before != after && !(before.is_nan() && after.is_nan())
+}
+
+/// Counts inside each window the samples of which `counts` says so (it gets their index; each has one before it).
 fn count_pairs(samples: &Columns, windows: &Windows, out: &mut SeriesPoints, counts: impl Fn(usize) -> bool) {
     let mut total = 0u32;
     let mut running = Vec::with_capacity(samples.values.len());
@@ -210,8 +238,16 @@ fn count_pairs(samples: &Columns, windows: &Windows, out: &mut SeriesPoints, cou
         total += u32::from(counts(index));
         running.push(total);
     }
+    count_running(&running, &samples.t_ms, windows, out);
+}
+
+/// Counts inside each window by running counts, which are exact: `running[i]` is how many there are up to the sample at
+/// `times[i]`. An anchored window has one more sample: its anchor.
+pub fn count_running(running: &[u32], times: &[i64], windows: &Windows, out: &mut SeriesPoints) {
     if windows.beyond.is_some() {
-        return extended::count_anchored(&running, &samples.t_ms, windows, out);
+        return extended::count_anchored(running, times, windows, out);
     }
-    slide(samples, windows, out, |window| Some(f64::from(running[window.end - 1] - running[window.first])));
+    slide_indexes(times, windows, |step, first, end, _| {
+        out.set(step, f64::from(running[end - 1] - running[first]));
+    });
 }

@@ -1,12 +1,15 @@
 //! What happens to a series on its way from a selector to whatever needs more than one series: decoding, then stage by
 //! stage a function of that series alone. All of it runs on the CPU pool, many series side by side.
 
-use crate::ast::BinaryOp;
+use crate::ast::{BinaryOp, Span};
 use crate::budget::Budget;
 use crate::engine::QueryError;
-use crate::engine::annotations::Annotations;
+use crate::engine::annotations::{Annotations, Note, NotesAt};
 use crate::engine::binary;
 use crate::engine::extended;
+use crate::engine::histogram_binary::combine_scalar;
+use crate::engine::histogram_points::HistogramPoints;
+use crate::engine::histogram_stats;
 use crate::engine::labels::{Join, Replacement};
 use crate::engine::math;
 use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
@@ -14,7 +17,8 @@ use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::{Naming, instant};
 use crate::engine::window::{Windows, drop_stale, samples_of};
 use crate::plan::Answer;
-use longhaul_chunk::{Chunk, Columns, SeriesChunks, merge_into};
+use longhaul_chunk::{Chunk, Samples, SeriesChunks, merge_samples};
+use longhaul_model::FloatHistogram;
 use std::sync::Arc;
 
 /// How a selector's samples become points.
@@ -28,16 +32,29 @@ pub enum Decode {
         answer: Answer,
         /// What becomes of the name if that is not their values.
         naming: Naming,
+        /// Where it stands.
+        span: Span,
+        /// Whether of histograms only count and sum matter.
+        stats_only: bool,
     },
     /// A function over a range.
-    Range(RangeFunction),
+    Range {
+        /// The function.
+        function: RangeFunction,
+        /// Whether of histograms only count and sum matter.
+        stats_only: bool,
+    },
 }
 
 /// A function of one series.
 #[derive(Clone, Debug)]
 pub enum Stage {
-    /// A function of each value.
+    /// A function of each float.
     Map(fn(f64) -> f64, Naming),
+    /// A function of each histogram.
+    Figure(fn(&FloatHistogram) -> f64, Naming),
+    /// `-v`
+    Negate(Naming),
     /// `round(v, to)`
     Round(Arc<[f64]>, Naming),
     /// `clamp`, `clamp_min`, `clamp_max`; a missing bound is the infinity.
@@ -61,6 +78,8 @@ pub enum Stage {
         return_bool: bool,
         /// What becomes of the name.
         naming: Naming,
+        /// Where to tell what is worth a word.
+        notes: NotesAt,
     },
     /// `timestamp` of what is no selector: the time of the step.
     StepTime(Grid, Naming),
@@ -88,88 +107,128 @@ pub struct Line {
 }
 
 impl Line {
-    /// Decodes a series and takes it through the stages; `columns` is scratch. None: nothing is left of it.
-    pub fn decode(&self, series: &SeriesChunks, columns: &mut Columns) -> Result<Option<SeriesPoints>, QueryError> {
-        columns.clear();
+    /// Decodes a series and takes it through the stages; `samples` is scratch. None: nothing is left of it.
+    pub fn decode(&self, series: &SeriesChunks, samples: &mut Samples) -> Result<Option<SeriesPoints>, QueryError> {
+        samples.clear();
+        let (chunks, windows, stats_only) = match &self.decode {
+            Some(Decode::Instant { answer: Answer::Start, .. }) if !self.starts => return Ok(None),
+            Some(Decode::Instant { windows, stats_only, .. }) => {
+                let chunks = if *stats_only { &series.chunks } else { answering(&series.chunks, windows) };
+                (chunks, windows, *stats_only)
+            }
+            Some(Decode::Range { function, stats_only }) => (&*series.chunks, &function.windows, *stats_only),
+            None => return Ok(None),
+        };
+        merge_samples(chunks, windows.reach(), samples)?;
+        self.budget.count_samples(weight(samples))?;
+        let _held = self.budget.hold(histogram_bytes(samples))?;
+        if stats_only {
+            histogram_stats::reduce(&mut samples.histograms);
+        }
         let points = match &self.decode {
-            Some(Decode::Instant { answer: Answer::Start, .. }) if !self.starts => None,
-            Some(Decode::Instant { windows, answer, naming }) => {
-                merge_into(answering(&series.chunks, windows), windows.reach(), columns)?;
-                self.budget.count_samples(columns.len() as u64)?;
+            Some(Decode::Instant { windows, answer, naming, span, .. }) => {
                 let mut points = if windows.beyond.is_some() {
-                    drop_stale(columns);
-                    extended::instant(&series.labels, columns, windows)
+                    drop_stale(samples);
+                    extended::instant(&series.labels, samples, windows, &NotesAt::new(&self.notes, *span))
                 } else {
-                    instant(&series.labels, columns, windows, *answer)
+                    instant(&series.labels, samples, windows, *answer)
                 };
                 if let (Some(points), true) = (&mut points, *answer != Answer::Value) {
                     naming.drop_name(points, Identity::Merge);
                 }
                 points
             }
-            Some(Decode::Range(function)) => {
-                merge_into(&series.chunks, function.windows.reach(), columns)?;
-                self.budget.count_samples(columns.len() as u64)?;
-                drop_stale(columns);
+            Some(Decode::Range { function, .. }) => {
+                drop_stale(samples);
                 if !self.starts {
-                    columns.start_ms.clear();
+                    samples.floats.start_ms.clear();
+                    samples.histograms.start_ms.clear();
                 }
-                function.evaluate(&series.labels, columns, &self.notes)?
+                function.evaluate(&series.labels, samples, &self.notes)?
             }
             None => None,
         };
         match points {
-            Some(points) => self.apply(points, columns),
+            Some(points) => self.apply(points, samples),
             None => Ok(None),
         }
     }
 
     /// Takes points through the stages.
-    pub fn apply(&self, mut series: SeriesPoints, columns: &mut Columns) -> Result<Option<SeriesPoints>, QueryError> {
+    pub fn apply(&self, mut series: SeriesPoints, samples: &mut Samples) -> Result<Option<SeriesPoints>, QueryError> {
         for stage in &self.stages {
-            match stage.apply(series, columns, &self.notes)? {
+            match stage.apply(series, samples, &self.notes)? {
                 Some(next) => series = next,
                 None => return Ok(None),
             }
         }
-        Ok((!series.present.is_none()).then_some(series))
+        Ok((!series.is_empty()).then_some(series))
     }
+}
+
+/// How many samples these are to limits and statistics: a histogram is one for every 16 bytes, as in Prometheus.
+pub fn weight(samples: &Samples) -> u64 {
+    let histograms = samples.histograms.values.iter().map(|histogram| histogram.size_bytes().div_ceil(16));
+    (samples.floats.len() + histograms.sum::<usize>()) as u64
+}
+
+fn histogram_bytes(samples: &Samples) -> usize {
+    samples.histograms.values.iter().map(|histogram| histogram.size_bytes()).sum()
 }
 
 impl Stage {
     fn apply(
         &self,
         mut series: SeriesPoints,
-        columns: &mut Columns,
+        samples: &mut Samples,
         notes: &Annotations,
     ) -> Result<Option<SeriesPoints>, QueryError> {
         match self {
             Self::Map(function, naming) => {
+                series.histograms = None;
                 series.values.iter_mut().for_each(|value| *value = function(*value));
                 naming.drop_name(&mut series, Identity::Merge);
             }
+            Self::Figure(function, naming) => {
+                series.present = Presence::none(series.steps());
+                for (step, histogram) in series.histograms.take().into_iter().flat_map(|histograms| *histograms) {
+                    series.set(step, function(&histogram));
+                }
+                naming.drop_bare_name(&mut series, Identity::Merge);
+            }
+            Self::Negate(naming) => {
+                series.values.iter_mut().for_each(|value| *value = -*value);
+                for (_, histogram) in series.histograms.iter_mut().flat_map(|histograms| histograms.iter_mut()) {
+                    Arc::make_mut(histogram).scale(-1.0);
+                }
+                naming.drop_name(&mut series, Identity::Merge);
+            }
             Self::Round(to, naming) => {
+                series.histograms = None;
                 series.values.iter_mut().zip(&**to).for_each(|(value, to)| *value = math::round(*value, *to));
                 naming.drop_name(&mut series, Identity::Merge);
             }
             Self::Clamp { min, max, naming } => {
+                series.histograms = None;
                 clamp(&mut series, min.as_deref(), max.as_deref());
                 naming.drop_name(&mut series, Identity::Merge);
             }
-            Self::Scalar { op, scalar, scalar_left, return_bool, naming } => {
-                with_scalar(*op, *return_bool, *scalar_left, scalar, &mut series);
+            Self::Scalar { op, scalar, scalar_left, return_bool, naming, notes } => {
+                with_scalar(*op, *return_bool, *scalar_left, scalar, &mut series, notes);
                 if binary::drops_name(*op, *return_bool) {
                     naming.drop_name(&mut series, Identity::Merge);
                 }
             }
             Self::StepTime(grid, naming) => {
+                series.present = series.there().into_owned();
+                series.histograms = None;
                 series.values.iter_mut().zip(grid.times()).for_each(|(value, t_ms)| *value = t_ms as f64 / 1000.0);
                 naming.drop_name(&mut series, Identity::Merge);
             }
             Self::OverSubquery(grid, function) => {
-                samples_of(&series, grid, columns);
+                samples_of(&mut series, grid, samples);
                 let (drop_name, identity) = (series.drop_name, series.identity);
-                return Ok(function.evaluate(&series.labels, columns, notes)?.map(|mut out| {
+                return Ok(function.evaluate(&series.labels, samples, notes)?.map(|mut out| {
                     out.drop_name |= drop_name;
                     out.identity = out.identity.or(identity);
                     out
@@ -217,18 +276,31 @@ fn clamp(series: &mut SeriesPoints, min: Option<&[f64]>, max: Option<&[f64]>) {
     }
 }
 
-fn with_scalar(op: BinaryOp, return_bool: bool, scalar_left: bool, scalar: &[f64], series: &mut SeriesPoints) {
+fn with_scalar(
+    op: BinaryOp,
+    return_bool: bool,
+    scalar_left: bool,
+    scalar: &[f64],
+    series: &mut SeriesPoints,
+    notes: &NotesAt,
+) {
     if let (Some(column), false) = (binary::arithmetic(op), scalar_left) {
-        return column(&mut series.values, scalar);
+        column(&mut series.values, scalar);
+    } else {
+        if binary::trims(op) && !series.present.is_none() {
+            notes.add(Note::IncompatibleTypes { op, lhs: "float", rhs: "float" });
+        }
+        let operand = series.values.clone();
+        let (lhs, rhs) = if scalar_left { (scalar, operand.as_slice()) } else { (operand.as_slice(), scalar) };
+        binary::combine(op, return_bool, lhs, rhs, &mut series.values, &mut series.present);
     }
-    let operand = series.values.clone();
-    let (lhs, rhs) = if scalar_left { (scalar, operand.as_slice()) } else { (operand.as_slice(), scalar) };
-    binary::combine(op, return_bool, lhs, rhs, &mut series.values, &mut series.present);
+    combine_scalar(op, scalar, scalar_left, series, notes);
 }
 
 /// The points of a series that was evaluated at one step, at all steps of `grid`.
 pub fn repeat(series: SeriesPoints, grid: &Grid) -> SeriesPoints {
     let steps = grid.steps;
     let present = if series.present.get(0) { Presence::all(steps) } else { Presence::none(steps) };
-    SeriesPoints { values: vec![series.values[0]; steps], present, ..series }
+    let histogram = series.histogram(0).map(|histogram| HistogramPoints::all(steps, Arc::clone(histogram)));
+    SeriesPoints { values: vec![series.values[0]; steps], present, histograms: histogram.map(Box::new), ..series }
 }

@@ -12,7 +12,7 @@ use crate::engine::stage::Line;
 use crate::source::SeriesSet;
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
-use longhaul_chunk::{Columns, SeriesChunks, sample_count};
+use longhaul_chunk::{Samples, SeriesChunks, sample_count};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -214,8 +214,9 @@ impl<S: Sink> Order<S> {
 
 impl<S: Sink, P: Fn(SeriesPoints) -> S::Item> Work<S, P> {
     /// One job: evaluates a batch, then feeds the sink as far as batches have come.
-    fn run(&self, number: usize, batch: Batch, held: Held) {
-        let items = catch_unwind(AssertUnwindSafe(|| self.evaluate(batch))).unwrap_or_else(|_| Err(panicked()));
+    fn run(&self, number: usize, batch: Batch, mut held: Held) {
+        let evaluated = catch_unwind(AssertUnwindSafe(|| self.evaluate(batch, &mut held)));
+        let items = evaluated.unwrap_or_else(|_| Err(panicked()));
         let mut order = self.order.lock();
         order.waiting.insert(number, Finished { items, _held: held });
         let mut turn = order.claim();
@@ -239,28 +240,32 @@ impl<S: Sink, P: Fn(SeriesPoints) -> S::Item> Work<S, P> {
         }
     }
 
-    fn evaluate(&self, batch: Batch) -> Result<Vec<S::Item>, QueryError> {
-        let mut columns = Columns::default();
+    fn evaluate(&self, batch: Batch, held: &mut Held) -> Result<Vec<S::Item>, QueryError> {
+        let mut samples = Samples::default();
         let mut items = Vec::new();
         let mut push = |points: Option<SeriesPoints>| -> Result<(), QueryError> {
-            items.extend(points.map(&self.prepare));
+            if let Some(points) = points {
+                // How large histograms are is known only now.
+                held.grow(points.histogram_bytes())?;
+                items.push((self.prepare)(points));
+            }
             self.line.budget.check()
         };
         self.line.budget.check()?;
         match batch {
             Batch::Chunks(all) => {
                 for series in all {
-                    push(self.line.decode(&series, &mut columns)?)?;
+                    push(self.line.decode(&series, &mut samples)?)?;
                 }
             }
             Batch::Shared(shared, range) => {
                 for series in &shared.series[range] {
-                    push(self.line.decode(series, &mut columns)?)?;
+                    push(self.line.decode(series, &mut samples)?)?;
                 }
             }
             Batch::Points(all) => {
                 for points in all {
-                    push(self.line.apply(points, &mut columns)?)?;
+                    push(self.line.apply(points, &mut samples)?)?;
                 }
             }
         }

@@ -1,15 +1,16 @@
 //! The aggregations that choose series: topk, bottomk, limitk, limit_ratio. What is kept at each step is k points a
-//! group; of the input only the labels of what was chosen stay.
+//! group; of the input only the labels of the series that still stand among them.
 
 use crate::ast::AggregateOp;
 use crate::budget::Held;
 use crate::engine::QueryError;
 use crate::engine::aggregate::{Grouped, Groups};
+use crate::engine::annotations::{Note, NotesAt};
 use crate::engine::collide::Watch;
 use crate::engine::over_time::nan_first;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::stream::Sink;
-use longhaul_model::Labels;
+use longhaul_model::{FloatHistogram, Labels};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -20,22 +21,49 @@ pub struct Choice {
     /// How many at each step; for `limit_ratio` the ratio.
     params: Arc<[f64]>,
     groups: Groups<Vec<Vec<Chosen>>>,
-    /// Labels of every series that was chosen at some step.
-    series: Vec<(Labels, bool, Option<Identity>)>,
+    series: Slots,
     watch: Watch,
     held: Held,
+    notes: NotesAt,
 }
 
 /// A point that stands among the chosen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Chosen {
     value: f64,
+    /// A histogram in the value's place (`limitk` and `limit_ratio` take any point).
+    histogram: Option<Arc<FloatHistogram>>,
     series: usize,
+}
+
+/// The series of the chosen points. A place that no point refers to any more is used again.
+#[derive(Debug, Default)]
+struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    labels: Labels,
+    drop_name: bool,
+    identity: Option<Identity>,
+    /// How many of its points are among the chosen.
+    points: usize,
+}
+
+/// What became of a point that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offered {
+    Refused,
+    Taken,
+    /// Taken, and a point of this series gave way.
+    InPlaceOf(usize),
 }
 
 impl Choice {
     /// No groups yet; checks the parameter.
-    pub fn new(op: AggregateOp, params: Arc<[f64]>, held: Held) -> Result<Self, QueryError> {
+    pub fn new(op: AggregateOp, params: Arc<[f64]>, held: Held, notes: NotesAt) -> Result<Self, QueryError> {
         if op == AggregateOp::LimitRatio {
             if params.iter().any(|ratio| ratio.is_nan()) {
                 return Err(QueryError::execution("Ratio value is NaN"));
@@ -44,17 +72,15 @@ impl Choice {
             return Err(QueryError::execution("Parameter value is NaN"));
         } else if let Some(k) = params.iter().find(|k| k.abs() >= 9_223_372_036_854_774_784.0) {
             let side = if *k > 0.0 { "overflows" } else { "underflows" };
-            return Err(QueryError::execution(format!(
-                "Scalar value {} {side} int64",
-                super::annotations::general(*k)
-            )));
+            return Err(QueryError::execution(format!("Scalar value {} {side} int64", super::note::general(*k))));
         }
-        Ok(Self { op, params, groups: Groups::default(), series: Vec::new(), watch: Watch::default(), held })
+        let (groups, series, watch) = (Groups::default(), Slots::default(), Watch::default());
+        Ok(Self { op, params, groups, series, watch, held, notes })
     }
 
     /// The chosen series; for an instant query group by group, best first.
     pub fn finish(self, steps: usize) -> Vec<SeriesPoints> {
-        let mut at: Vec<Option<usize>> = vec![None; self.series.len()];
+        let mut at: Vec<Option<usize>> = vec![None; self.series.slots.len()];
         let mut out: Vec<SeriesPoints> = Vec::new();
         for (_, _, mut heaps) in self.groups {
             for (step, heap) in heaps.iter_mut().enumerate() {
@@ -63,61 +89,112 @@ impl Choice {
                 }
                 for chosen in heap {
                     let at = *at[chosen.series].get_or_insert_with(|| {
-                        let (labels, drop_name, identity) = &self.series[chosen.series];
+                        let slot = &self.series.slots[chosen.series];
                         out.push(SeriesPoints {
-                            drop_name: *drop_name,
-                            identity: *identity,
-                            ..SeriesPoints::empty(labels.clone(), steps)
+                            drop_name: slot.drop_name,
+                            identity: slot.identity,
+                            ..SeriesPoints::empty(slot.labels.clone(), steps)
                         });
                         out.len() - 1
                     });
-                    out[at].set(step, chosen.value);
+                    match chosen.histogram.take() {
+                        Some(histogram) => out[at].set_histogram(step, histogram),
+                        None => out[at].set(step, chosen.value),
+                    }
                 }
             }
         }
         out
+    }
+
+    /// Histograms have no order: topk and bottomk pass them over, and say so.
+    fn pass_over_histograms(&self, series: &mut SeriesPoints) {
+        let Some(histograms) = series.histograms.take() else { return };
+        if histograms.iter().any(|(step, _)| at_most(self.params[step]) > 0) {
+            self.notes.add(Note::IgnoredInAggregation(self.op));
+        }
     }
 }
 
 impl Sink for Choice {
     type Item = Grouped;
 
-    fn take(&mut self, Grouped { series, group }: Grouped) -> Result<(), QueryError> {
+    fn take(&mut self, Grouped { mut series, group }: Grouped) -> Result<(), QueryError> {
         self.watch.admit(&series)?;
-        let (steps, number) = (series.values.len(), self.series.len());
+        let (op, steps, number) = (self.op, series.steps(), self.series.reserve());
+        if matches!(op, AggregateOp::TopK | AggregateOp::BottomK) {
+            self.pass_over_histograms(&mut series);
+        }
         if !self.groups.contains(&group) {
             self.held.grow(group.size_bytes() + steps * size_of::<Vec<Chosen>>())?;
         }
-        let op = self.op;
         let sample = if op == AggregateOp::LimitRatio { ratio_sample(&series.labels) } else { 0.0 };
-        let params = Arc::clone(&self.params);
         let heaps = self.groups.entry(group, false, || vec![Vec::new(); steps]);
-        let mut grown = 0;
-        let mut any = false;
-        for (step, value) in series.points() {
-            let chosen = Chosen { value, series: number };
-            let heap = &mut heaps[step];
-            let before = heap.len();
-            any |= match op {
-                AggregateOp::LimitRatio => {
-                    let takes = in_ratio(sample, params[step]);
-                    heap.extend(takes.then_some(chosen));
-                    takes
-                }
+        let (mut points, mut grown, mut shrunk) = (0, 0, 0);
+        for step in series.there().iter() {
+            let chosen =
+                Chosen { value: series.values[step], histogram: series.histogram(step).cloned(), series: number };
+            let bytes = chosen.size_bytes();
+            let offered = match op {
+                AggregateOp::LimitRatio => take_if(in_ratio(sample, self.params[step]), &mut heaps[step], chosen),
                 AggregateOp::LimitK => {
-                    let takes = heap.len() < at_most(params[step]);
-                    heap.extend(takes.then_some(chosen));
-                    takes
+                    take_if(heaps[step].len() < at_most(self.params[step]), &mut heaps[step], chosen)
                 }
-                _ => offer(op, heap, at_most(params[step]), chosen),
+                _ => offer(op, &mut heaps[step], at_most(self.params[step]), chosen),
             };
-            grown += heap.len() - before;
+            match offered {
+                Offered::Refused => continue,
+                Offered::Taken => grown += bytes,
+                Offered::InPlaceOf(other) => shrunk += self.series.release(other),
+            }
+            points += 1;
         }
-        if any {
-            self.held.grow(grown * size_of::<Chosen>() + series.labels.size_bytes())?;
-            self.series.push((series.labels, series.drop_name, series.identity));
+        self.held.shrink(shrunk);
+        if points > 0 {
+            grown += series.labels.size_bytes() + size_of::<Slot>();
+            let (drop_name, identity) = (series.drop_name, series.identity);
+            self.series.slots[number] = Slot { labels: series.labels, drop_name, identity, points };
+        } else {
+            self.series.free.push(number);
         }
-        Ok(())
+        self.held.grow(grown)
+    }
+}
+
+impl Chosen {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.histogram.as_ref().map_or(0, |histogram| histogram.size_bytes())
+    }
+}
+
+impl Slots {
+    /// A place for a series, which is to be filled or given back.
+    fn reserve(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { labels: Labels::empty(), drop_name: false, identity: None, points: 0 });
+            self.slots.len() - 1
+        })
+    }
+
+    /// One point of a series less. Returns how many bytes that lets go.
+    fn release(&mut self, number: usize) -> usize {
+        let slot = &mut self.slots[number];
+        slot.points -= 1;
+        if slot.points > 0 {
+            return 0;
+        }
+        let labels = std::mem::replace(&mut slot.labels, Labels::empty());
+        self.free.push(number);
+        labels.size_bytes() + size_of::<Slot>()
+    }
+}
+
+fn take_if(take: bool, heap: &mut Vec<Chosen>, new: Chosen) -> Offered {
+    if take {
+        heap.push(new);
+        Offered::Taken
+    } else {
+        Offered::Refused
     }
 }
 
@@ -125,32 +202,32 @@ fn at_most(k: f64) -> usize {
     k.max(0.0) as usize
 }
 
-/// Offers a point to the `k` best; says whether it was taken. Which one of equals goes is decided by the heap's shape,
-/// so that it is the same heap as Prometheus' (`container/heap`): the worst on top.
-fn offer(op: AggregateOp, heap: &mut Vec<Chosen>, k: usize, new: Chosen) -> bool {
+/// Offers a point to the `k` best. Which one of equals goes is decided by the heap's shape, so that it is the same heap as
+/// Prometheus' (`container/heap`): the worst on top.
+fn offer(op: AggregateOp, heap: &mut Vec<Chosen>, k: usize, new: Chosen) -> Offered {
     if heap.len() < k {
         heap.push(new);
         sift_up(op, heap);
-        return true;
+        return Offered::Taken;
     }
-    let Some(worst) = heap.first_mut() else { return false };
+    let Some(worst) = heap.first_mut() else { return Offered::Refused };
     let better = match op {
         AggregateOp::TopK => worst.value < new.value,
         _ => worst.value > new.value,
     };
     if better || (worst.value.is_nan() && !new.value.is_nan()) {
-        *worst = new;
+        let gone = std::mem::replace(worst, new);
         sift_down(op, heap);
-        return true;
+        return Offered::InPlaceOf(gone.series);
     }
-    false
+    Offered::Refused
 }
 
 fn sift_up(op: AggregateOp, heap: &mut [Chosen]) {
     let mut at = heap.len() - 1;
     while at > 0 {
         let parent = (at - 1) / 2;
-        if !is_worse(op, heap[at], heap[parent]) {
+        if !is_worse(op, &heap[at], &heap[parent]) {
             break;
         }
         heap.swap(at, parent);
@@ -166,8 +243,8 @@ fn sift_down(op: AggregateOp, heap: &mut [Chosen]) {
             return;
         }
         let right = left + 1;
-        let child = if right < heap.len() && is_worse(op, heap[right], heap[left]) { right } else { left };
-        if !is_worse(op, heap[child], heap[at]) {
+        let child = if right < heap.len() && is_worse(op, &heap[right], &heap[left]) { right } else { left };
+        if !is_worse(op, &heap[child], &heap[at]) {
             return;
         }
         heap.swap(at, child);
@@ -175,7 +252,7 @@ fn sift_down(op: AggregateOp, heap: &mut [Chosen]) {
     }
 }
 
-fn is_worse(op: AggregateOp, a: Chosen, b: Chosen) -> bool {
+fn is_worse(op: AggregateOp, a: &Chosen, b: &Chosen) -> bool {
     a.value.is_nan() || worse(op, a.value, b.value) == Ordering::Less
 }
 
@@ -213,7 +290,7 @@ mod tests {
 
     fn choose(op: AggregateOp, param: f64, values: &[f64]) -> Vec<f64> {
         let held = Budget::unlimited().hold(0).unwrap();
-        let mut choice = Choice::new(op, Arc::from([param]), held).unwrap();
+        let mut choice = Choice::new(op, Arc::from([param]), held, NotesAt::default()).unwrap();
         for (index, value) in values.iter().enumerate() {
             let mut series = SeriesPoints::empty(Labels::from_pairs([("i", index.to_string().as_str())]), 1);
             series.set(0, *value);

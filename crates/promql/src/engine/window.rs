@@ -5,8 +5,9 @@
 
 use crate::ast::Extended;
 use crate::engine::points::{Grid, SeriesPoints};
-use longhaul_chunk::Columns;
-use longhaul_model::{TimeRange, is_stale};
+use longhaul_chunk::{Columns, Samples};
+use longhaul_model::{CounterResetHint, FloatHistogram, TimeRange, is_stale};
+use std::sync::Arc;
 
 /// Where the windows of a selector or subquery lie, one a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,17 @@ pub fn slide<'a>(
     out: &mut SeriesPoints,
     mut function: impl FnMut(Window<'a>) -> Option<f64>,
 ) {
-    let times = samples.t_ms.as_slice();
+    slide_indexes(&samples.t_ms, windows, |step, first, end, end_ms| {
+        if let Some(value) = function(Window { step, first, end, end_ms, all: samples }) {
+            out.set(step, value);
+        }
+    });
+}
+
+/// Calls `visit` for every window that holds one of the samples at `times`: with its step, the index of the first sample
+/// inside and of the first behind, and where it ends, ms.
+#[inline(always)]
+pub fn slide_indexes(times: &[i64], windows: &Windows, mut visit: impl FnMut(usize, usize, usize, i64)) {
     let (mut first, mut end) = (0, 0);
     for step in 0..windows.grid.steps {
         let end_ms = windows.end_ms(step);
@@ -109,16 +120,34 @@ pub fn slide<'a>(
         while first < end && times[first] <= start_ms {
             first += 1;
         }
-        if first < end
-            && let Some(value) = function(Window { step, first, end, end_ms, all: samples })
-        {
-            out.set(step, value);
+        if first < end {
+            visit(step, first, end, end_ms);
         }
     }
 }
 
 /// Removes stale markers: they end a series for an instant selector, a range does not see them.
-pub fn drop_stale(samples: &mut Columns) {
+pub fn drop_stale(samples: &mut Samples) {
+    drop_stale_floats(&mut samples.floats);
+    let histograms = &mut samples.histograms;
+    if histograms.values.iter().any(|histogram| histogram.is_stale()) {
+        let kept: Vec<bool> = histograms.values.iter().map(|histogram| !histogram.is_stale()).collect();
+        keep(&mut histograms.values, &kept);
+        keep(&mut histograms.t_ms, &kept);
+        keep(&mut histograms.start_ms, &kept);
+    }
+}
+
+/// Keeps the elements of a column of which `kept` says so; the column may be empty.
+fn keep<T>(column: &mut Vec<T>, kept: &[bool]) {
+    let mut index = 0;
+    column.retain(|_| {
+        index += 1;
+        kept[index - 1]
+    });
+}
+
+fn drop_stale_floats(samples: &mut Columns) {
     let Some(first) = samples.values.iter().position(|value| is_stale(*value)) else { return };
     let mut kept = first;
     for index in first..samples.values.len() {
@@ -137,13 +166,27 @@ pub fn drop_stale(samples: &mut Columns) {
 }
 
 /// The points of a series over a subquery's grid, as samples. They are no samples of a counter any more: nothing is known
-/// of their starts.
-pub fn samples_of(series: &SeriesPoints, grid: &Grid, out: &mut Columns) {
-    out.t_ms.clear();
-    out.values.clear();
-    out.start_ms.clear();
+/// of their starts, nor of resets between them, for samples may lie between two of them or stand for several.
+pub fn samples_of(series: &mut SeriesPoints, grid: &Grid, out: &mut Samples) {
+    out.clear();
     for (step, value) in series.points() {
-        out.t_ms.push(grid.time_ms(step));
-        out.values.push(value);
+        out.floats.push(grid.time_ms(step), value);
     }
+    let mut before: Option<(Arc<FloatHistogram>, Arc<FloatHistogram>)> = None;
+    for (step, histogram) in series.histograms.take().into_iter().flat_map(|histograms| *histograms) {
+        let unknown = match &before {
+            Some((same, unknown)) if Arc::ptr_eq(same, &histogram) => Arc::clone(unknown),
+            _ => without_hint(Arc::clone(&histogram)),
+        };
+        out.histograms.t_ms.push(grid.time_ms(step));
+        out.histograms.values.push(Arc::clone(&unknown));
+        before = Some((histogram, unknown));
+    }
+}
+
+fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    if matches!(histogram.reset_hint, CounterResetHint::Reset | CounterResetHint::NotReset) {
+        Arc::make_mut(&mut histogram).reset_hint = CounterResetHint::Unknown;
+    }
+    histogram
 }
