@@ -203,6 +203,11 @@ impl<'a> BitReader<'a> {
         (value >> 1) as i64 ^ -((value & 1) as i64)
     }
 
+    /// How many bits have not been taken yet; 0 also past the end.
+    pub(crate) fn remaining_bits(&self) -> usize {
+        (self.bytes.len() * 8).saturating_sub(self.at * 8 - self.valid as usize)
+    }
+
     /// Notes that what was read makes no sense; reading may go on, the verdict will tell.
     #[cold]
     pub(crate) fn fail(&mut self, reason: &'static str) {

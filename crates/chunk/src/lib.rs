@@ -1,23 +1,31 @@
 //! Compressed runs of samples of one series: encode, iterate, merge.
 //!
-//! Layer 1: pure functions over bytes. The head appends to an open XOR chunk, blocks store sealed ones, the engine
-//! decodes them into columns; all of them through this crate.
+//! Layer 1: pure functions over bytes. The head appends to open chunks of floats and of histograms, blocks store sealed
+//! ones, the engine decodes them into columns; all of them through this crate.
 //!
 //! Knows nothing of series ids, files or queries.
 
 mod bits;
+mod columns;
+mod histogram;
 mod merge;
+mod starts;
 mod varbit;
 mod xor;
 mod xor2;
 
-pub use merge::{decode_into, merge_chunks, merge_into, merge_samples, sample_at};
+pub use columns::{Columns, HistogramColumns, SampleColumns, Samples};
+pub use histogram::{
+    HISTOGRAM_CHUNK_BYTES, HISTOGRAM_CHUNK_SAMPLES_MIN, HistogramAppender, HistogramIterator, HistogramRef, NextChunk,
+};
+pub use merge::{
+    decode_histograms_into, decode_into, measurement_at, merge_chunks, merge_into, merge_samples, sample_at,
+};
 pub use xor::{CHUNK_SAMPLES_MAX, XorAppender, XorIterator};
 pub use xor2::{StartedSample, Xor2Appender, Xor2Iterator};
 
 use bytes::Bytes;
-use longhaul_model::{FloatHistogram, Labels, TimeRange};
-use std::sync::Arc;
+use longhaul_model::Labels;
 
 /// How a chunk's bytes are to be read (the encoding byte of a TSDB chunk; Prometheus `tsdb/chunkenc/chunk.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,50 +72,16 @@ pub struct SeriesChunks {
     pub chunks: Vec<Chunk>,
 }
 
-/// Decoded float samples as two columns of the same length, times strictly rising.
-#[derive(Clone, Debug, Default)]
-pub struct Columns {
-    /// Times, ms.
-    pub t_ms: Vec<i64>,
-    /// Values, to the bit as stored.
-    pub values: Vec<f64>,
-    /// Since when each counts, ms since the Unix epoch, 0 where that is not known. Empty if no sample has a start.
-    pub start_ms: Vec<i64>,
-}
-
-/// Decoded samples of a series: floats and histograms apart. No time stands in both, and a later chunk wins over an
-/// earlier one whatever the kinds of the two.
-#[derive(Clone, Debug, Default)]
-pub struct Samples {
-    /// The float samples.
-    pub floats: Columns,
-    /// The histograms.
-    pub histograms: HistogramColumns,
-}
-
-/// Decoded histograms as columns of the same length, times strictly rising. Integer histograms come as float histograms:
-/// queries compute with nothing else.
-#[derive(Clone, Debug, Default)]
-pub struct HistogramColumns {
-    /// Times, ms.
-    pub t_ms: Vec<i64>,
-    /// Values; a stale marker is a histogram whose sum has the marker's bits.
-    pub values: Vec<Arc<FloatHistogram>>,
-    /// Since when each counts, ms since the Unix epoch, 0 where that is not known. Empty if no sample has a start.
-    pub start_ms: Vec<i64>,
-}
-
 /// How many samples a chunk claims to hold, without decoding it.
 pub fn sample_count(chunk: &Chunk) -> Result<u16, ChunkError> {
     match chunk.encoding {
         Encoding::Xor | Encoding::Xor2 | Encoding::Histogram | Encoding::FloatHistogram => count_of(&chunk.data),
-        // These share their first two bits with the counter reset header.
-        Encoding::HistogramSt | Encoding::FloatHistogramSt => Ok(count_of(&chunk.data)? & 0x3fff),
+        Encoding::HistogramSt | Encoding::FloatHistogramSt => histogram::count_of_started(&chunk.data),
         Encoding::ThanosAggregate => Err(ChunkError::Unsupported(chunk.encoding.byte())),
     }
 }
 
-/// The count with which the data of all float chunks begins.
+/// The count with which the data of all chunks begins but those of aggregates; in two encodings its upper bits mean more.
 fn count_of(data: &[u8]) -> Result<u16, ChunkError> {
     let count = data.first_chunk().ok_or(ChunkError::Corrupt { at: data.len(), reason: "shorter than its header" })?;
     Ok(u16::from_be_bytes(*count))
@@ -119,9 +93,19 @@ impl Encoding {
         self as u8
     }
 
-    /// Whether the chunk holds plain floats, which this version can read.
+    /// Whether the chunk holds plain floats.
     pub fn is_float(self) -> bool {
         matches!(self, Self::Xor | Self::Xor2)
+    }
+
+    /// Whether the chunk holds native histograms, integer or float.
+    pub fn is_histogram(self) -> bool {
+        matches!(self, Self::Histogram | Self::FloatHistogram | Self::HistogramSt | Self::FloatHistogramSt)
+    }
+
+    /// Whether the chunk can hold start timestamps.
+    pub fn has_starts(self) -> bool {
+        matches!(self, Self::Xor2 | Self::HistogramSt | Self::FloatHistogramSt)
     }
 }
 
@@ -139,60 +123,6 @@ impl TryFrom<u8> for Encoding {
             Encoding::ThanosAggregate,
         ];
         ALL.into_iter().find(|encoding| encoding.byte() == byte).ok_or(ChunkError::Unsupported(byte))
-    }
-}
-
-impl Samples {
-    /// Lets all samples go and keeps the allocations.
-    pub fn clear(&mut self) {
-        self.floats.clear();
-        self.histograms.t_ms.clear();
-        self.histograms.values.clear();
-        self.histograms.start_ms.clear();
-    }
-}
-
-impl Columns {
-    /// How many samples there are.
-    pub fn len(&self) -> usize {
-        self.t_ms.len()
-    }
-
-    /// Whether there is no sample.
-    pub fn is_empty(&self) -> bool {
-        self.t_ms.is_empty()
-    }
-
-    /// Appends a sample; its time must lie after the last one's.
-    #[inline]
-    pub fn push(&mut self, t_ms: i64, value: f64) {
-        self.t_ms.push(t_ms);
-        self.values.push(value);
-    }
-
-    /// Lets all samples go and keeps the allocations.
-    pub fn clear(&mut self) {
-        self.truncate(0);
-    }
-
-    /// Keeps the first `len` samples.
-    pub fn truncate(&mut self, len: usize) {
-        self.t_ms.truncate(len);
-        self.values.truncate(len);
-    }
-
-    /// Of the samples from index `begin` on keeps those in `range`.
-    fn retain_range(&mut self, begin: usize, range: TimeRange) {
-        let (Some(&first), Some(&last)) = (self.t_ms[begin..].first(), self.t_ms.last()) else { return };
-        if range.contains(first) && range.contains(last) {
-            return;
-        }
-        let times = &self.t_ms[begin..];
-        let from = times.partition_point(|&t_ms| t_ms < range.start_ms);
-        let to = times.partition_point(|&t_ms| t_ms < range.end_ms).max(from);
-        self.truncate(begin + to);
-        self.t_ms.drain(begin..begin + from);
-        self.values.drain(begin..begin + from);
     }
 }
 

@@ -24,17 +24,14 @@ pub(crate) fn low_bits(value: i64, width: u32) -> u64 {
     value as u64 & (u64::MAX >> (64 - width))
 }
 
-/// Appends a varbit integer.
+/// Appends a signed varbit integer.
+#[inline]
 pub(crate) fn write_int(writer: &mut BitWriter, value: i64) {
     if value == 0 {
         return writer.write(0, 1);
     }
     match (1..8_u32).find(|&ones| fits(value, VARBIT_WIDTHS[ones as usize])) {
-        Some(ones) => {
-            let width = VARBIT_WIDTHS[ones as usize];
-            writer.write((1 << (ones + 1)) - 2, ones + 1);
-            writer.write(low_bits(value, width), width);
-        }
+        Some(ones) => write_payload(writer, ones, low_bits(value, VARBIT_WIDTHS[ones as usize])),
         None => {
             writer.write(0xff, 8);
             writer.write(value as u64, 64);
@@ -42,22 +39,62 @@ pub(crate) fn write_int(writer: &mut BitWriter, value: i64) {
     }
 }
 
-/// Takes a varbit integer.
+/// Appends an unsigned varbit integer.
+pub(crate) fn write_uint(writer: &mut BitWriter, value: u64) {
+    if value == 0 {
+        return writer.write(0, 1);
+    }
+    match (1..8_u32).find(|&ones| value >> VARBIT_WIDTHS[ones as usize] == 0) {
+        Some(ones) => write_payload(writer, ones, value),
+        None => {
+            writer.write(0xff, 8);
+            writer.write(value, 64);
+        }
+    }
+}
+
+/// Appends a prefix of one to seven `ones` and the payload that it announces; together at most 64 bits.
+fn write_payload(writer: &mut BitWriter, ones: u32, payload: u64) {
+    let width = VARBIT_WIDTHS[ones as usize];
+    writer.write(((1 << (ones + 1)) - 2) << width | payload, ones + 1 + width);
+}
+
+/// Takes a signed varbit integer.
+#[inline]
 pub(crate) fn take_int(reader: &mut BitReader<'_>) -> i64 {
+    match take_payload(reader) {
+        (payload, 0 | 64) => payload as i64,
+        (payload, width) => signed(payload, width),
+    }
+}
+
+/// Takes an unsigned varbit integer.
+pub(crate) fn take_uint(reader: &mut BitReader<'_>) -> u64 {
+    take_payload(reader).0
+}
+
+/// Takes the payload of a varbit integer, and its width.
+#[inline(always)]
+fn take_payload(reader: &mut BitReader<'_>) -> (u64, u32) {
     reader.refill();
-    match (!reader.peek()).leading_zeros().min(8) {
+    match (!reader.peek()).leading_zeros() {
         0 => {
             reader.skip(1);
-            0
+            (0, 0)
         }
-        8 => {
-            reader.skip(8);
-            reader.take_refilled(64) as i64
-        }
-        ones => {
+        // What one refill holds together with the prefix.
+        ones @ 1..=6 => {
             let width = VARBIT_WIDTHS[ones as usize];
             reader.skip(ones + 1);
-            signed(reader.take_refilled(width), width)
+            (reader.take(width), width)
+        }
+        7 => {
+            reader.skip(8);
+            (reader.take_refilled(56), 56)
+        }
+        _ => {
+            reader.skip(8);
+            (reader.take_refilled(64), 64)
         }
     }
 }
@@ -163,14 +200,28 @@ mod tests {
         let cases = vectors["varbit_int"].as_array().unwrap();
         assert!(cases.len() >= 40);
         for case in cases {
-            let (value, bits) = (case["value"].as_i64().unwrap(), case["bits"].as_str().unwrap());
-            let mut writer = BitWriter::new(&[]);
-            write_int(&mut writer, value);
-            let mut written: String = writer.bytes().iter().map(|byte| format!("{byte:08b}")).collect();
-            assert_eq!(written.split_off(bits.len()).trim_matches('0'), "", "padding of {value}");
-            assert_eq!(written, bits, "{value}");
-            assert_eq!(take_int(&mut BitReader::new(writer.bytes(), 0)), value);
+            let value = case["value"].as_i64().unwrap();
+            let written = check(&case["bits"], |writer| write_int(writer, value));
+            assert_eq!(take_int(&mut BitReader::new(&written, 0)), value);
         }
+        let cases = vectors["varbit_uint"].as_array().unwrap();
+        assert!(cases.len() >= 17);
+        for case in cases {
+            let value = case["value"].as_u64().unwrap();
+            let written = check(&case["bits"], |writer| write_uint(writer, value));
+            assert_eq!(take_uint(&mut BitReader::new(&written, 0)), value);
+        }
+    }
+
+    /// Writes something that must come out as `bits`, a text of zeros and ones; returns the bytes.
+    fn check(bits: &serde_json::Value, write: impl Fn(&mut BitWriter)) -> Vec<u8> {
+        let bits = bits.as_str().unwrap();
+        let mut writer = BitWriter::new(&[]);
+        write(&mut writer);
+        let mut written: String = writer.bytes().iter().map(|byte| format!("{byte:08b}")).collect();
+        assert_eq!(written.split_off(bits.len()).trim_matches('0'), "", "padding of {bits}");
+        assert_eq!(written, bits);
+        writer.bytes().to_vec()
     }
 
     proptest! {
@@ -179,10 +230,12 @@ mod tests {
             let mut writer = BitWriter::new(&[]);
             for (value, shift) in &values {
                 write_int(&mut writer, value >> shift);
+                write_uint(&mut writer, *value as u64 >> shift);
             }
             let mut reader = BitReader::new(writer.bytes(), 0);
             for (value, shift) in &values {
                 prop_assert_eq!(take_int(&mut reader), value >> shift);
+                prop_assert_eq!(take_uint(&mut reader), *value as u64 >> shift);
             }
             prop_assert_eq!(reader.verdict(), Ok(()));
         }

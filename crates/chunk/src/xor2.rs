@@ -4,20 +4,14 @@
 //! prefix for time and value together. Values are XORed with the last one that was no stale marker.
 
 use crate::bits::{BitReader, BitWriter};
-use crate::varbit::{self, ReadWindow, WindowUse, WriteWindow, low_bits};
+use crate::starts::{self, StartReader, StartWriter};
+use crate::varbit::{ReadWindow, WindowUse, WriteWindow, low_bits};
 use crate::{CHUNK_SAMPLES_MAX, Chunk, ChunkError, Columns, Encoding};
 use bytes::Bytes;
 use longhaul_model::{STALE_NAN_BITS, Sample};
 
-/// Bytes before the first sample: the count, and the start header.
-const HEADER_BYTES: usize = 3;
-
-/// Bit of the start header: the first sample has a start.
-const FIRST_START_KNOWN: u8 = 0x80;
-
-/// Bits of the start header: the first sample, by index, from which on every one has a start; 0 is none. A chunk that
-/// has none when it comes to this index begins with it here, as no later one could be named.
-const STARTS_FROM_MAX: u8 = 0x7f;
+/// Bytes before the first sample: the count, and the header of the starts.
+const HEADER_BYTES: usize = starts::HEADER_AT + 1;
 
 /// Widths of a delta-of-delta by the number of ones that lead its prefix: two or three; four have 64 bits.
 const DOD_WIDTHS: [u32; 4] = [0, 0, 13, 20];
@@ -40,9 +34,7 @@ pub struct Xor2Appender {
     delta: u64,
     /// Bits of the last value that was not stale.
     bits: u64,
-    start_ms: i64,
-    /// Time of the sample before, less the start.
-    age_ms: i64,
+    starts: StartWriter,
     window: WriteWindow,
 }
 
@@ -55,8 +47,7 @@ impl Xor2Appender {
             t_ms: i64::MIN,
             delta: 0,
             bits: 0,
-            start_ms: 0,
-            age_ms: 0,
+            starts: StartWriter::default(),
             window: WriteWindow::NONE,
         }
     }
@@ -74,24 +65,18 @@ impl Xor2Appender {
                 self.min_ms = t_ms;
                 self.writer.write_varint(t_ms);
                 self.writer.write(value, 64);
-                if start_ms != 0 {
-                    self.writer.write_varint(t_ms.wrapping_sub(start_ms));
-                    self.writer.bytes_mut()[2] = FIRST_START_KNOWN;
-                }
             }
             1 => {
                 self.writer.write_uvarint(delta);
                 self.write_value(value);
-                self.write_start(samples, start_ms, before_ms);
             }
             _ => {
                 assert!(samples < CHUNK_SAMPLES_MAX, "a chunk's count is a u16");
                 self.write_joint(delta.wrapping_sub(self.delta) as i64, value);
-                self.write_start(samples, start_ms, before_ms);
             }
         }
+        self.starts.write(&mut self.writer, samples, before_ms, t_ms, start_ms);
         self.t_ms = t_ms;
-        self.start_ms = start_ms;
         self.delta = if samples == 0 { 0 } else { delta };
         if value != STALE_NAN_BITS {
             self.bits = value;
@@ -153,20 +138,6 @@ impl Xor2Appender {
             }
         }
     }
-
-    fn write_start(&mut self, index: u16, start_ms: i64, before_ms: i64) {
-        let from = self.bytes()[2] & STARTS_FROM_MAX;
-        let age_ms = before_ms.wrapping_sub(start_ms);
-        if from > 0 {
-            varbit::write_int(&mut self.writer, age_ms.wrapping_sub(self.age_ms));
-        } else if start_ms != self.start_ms || index == u16::from(STARTS_FROM_MAX) {
-            self.writer.bytes_mut()[2] |= index as u8; // at most STARTS_FROM_MAX, by the condition before
-            varbit::write_int(&mut self.writer, age_ms);
-        } else {
-            return;
-        }
-        self.age_ms = age_ms;
-    }
 }
 
 impl Default for Xor2Appender {
@@ -202,12 +173,12 @@ impl Iterator for Xor2Iterator<'_> {
             self.count = self.decoder.index;
             return Some(Err(error));
         }
-        Some(Ok(StartedSample { sample, start_ms: self.decoder.start_ms }))
+        Some(Ok(StartedSample { sample, start_ms: self.decoder.starts.start_ms }))
     }
 }
 
-/// Appends all samples of an XOR2 chunk to `out`, without their starts. On an error `out` is left with garbage at its
-/// end.
+/// Appends all samples of an XOR2 chunk to `out`, with their starts if the chunk has any. On an error `out` is left with
+/// garbage at its end.
 pub(crate) fn decode_all(data: &[u8], out: &mut Columns) -> Result<(), ChunkError> {
     let count = usize::from(crate::count_of(data)?);
     // No sample takes less than a bit, whatever the count claims.
@@ -215,11 +186,10 @@ pub(crate) fn decode_all(data: &[u8], out: &mut Columns) -> Result<(), ChunkErro
         return Err(ChunkError::Corrupt { at: 0, reason: "counts more samples than it can hold" });
     }
     let mut decoder = Decoder::new(data)?;
-    out.t_ms.reserve(count);
-    out.values.reserve(count);
+    out.reserve(count);
     for _ in 0..count {
         let sample = decoder.next();
-        out.push(sample.t_ms, sample.value);
+        out.push_started(decoder.starts.start_ms, sample.t_ms, sample.value);
     }
     decoder.reader.verdict()
 }
@@ -228,30 +198,25 @@ pub(crate) fn decode_all(data: &[u8], out: &mut Columns) -> Result<(), ChunkErro
 struct Decoder<'a> {
     reader: BitReader<'a>,
     index: u16,
-    first_start_known: bool,
-    starts_from: u16,
+    starts: StartReader,
     t_ms: i64,
     delta: u64,
     /// Bits of the last value that was not stale.
     bits: u64,
-    start_ms: i64,
-    age_ms: i64,
     window: ReadWindow,
 }
 
 impl<'a> Decoder<'a> {
     fn new(data: &'a [u8]) -> Result<Self, ChunkError> {
-        let starts = *data.get(2).ok_or(ChunkError::Corrupt { at: data.len(), reason: "shorter than its header" })?;
+        let starts = data.get(starts::HEADER_AT).copied();
+        let starts = starts.ok_or(ChunkError::Corrupt { at: data.len(), reason: "shorter than its header" })?;
         Ok(Self {
             reader: BitReader::new(data, HEADER_BYTES),
             index: 0,
-            first_start_known: starts & FIRST_START_KNOWN != 0,
-            starts_from: u16::from(starts & STARTS_FROM_MAX),
+            starts: StartReader::new(starts),
             t_ms: 0,
             delta: 0,
             bits: 0,
-            start_ms: 0,
-            age_ms: 0,
             window: ReadWindow::WHOLE,
         })
     }
@@ -273,10 +238,7 @@ impl<'a> Decoder<'a> {
             if self.t_ms <= before_ms {
                 self.reader.fail("times do not rise");
             }
-            if self.starts_from > 0 && self.index >= self.starts_from {
-                self.age_ms = self.age_ms.wrapping_add(varbit::take_int(&mut self.reader));
-                self.start_ms = before_ms.wrapping_sub(self.age_ms);
-            }
+            self.starts.take(&mut self.reader, self.index, before_ms);
         }
         self.index += 1;
         Sample::new(self.t_ms, f64::from_bits(bits))
@@ -288,9 +250,7 @@ impl<'a> Decoder<'a> {
         if bits != STALE_NAN_BITS {
             self.bits = bits;
         }
-        if self.first_start_known {
-            self.start_ms = self.t_ms.wrapping_sub(self.reader.take_varint());
-        }
+        self.starts.take_first(&mut self.reader, self.t_ms);
         bits
     }
 

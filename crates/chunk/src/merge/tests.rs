@@ -1,8 +1,9 @@
 //! Merging chunks against a map, what stays as it is, and bounds that lie.
 
 use super::*;
-use crate::Xor2Appender;
 use crate::xor::tests::{bits, column_bits, samples};
+use crate::{Xor2Appender, XorAppender};
+use longhaul_model::Sample;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,0 +1,59 @@
+//! Merged samples as chunks again, cut as Prometheus cuts them.
+
+use crate::{Chunk, Columns, HistogramAppender, HistogramRef, Xor2Appender, XorAppender};
+use longhaul_model::{Measurement, Value};
+
+/// Appends `samples`, by rising time, to `chunks`, at most `samples_per_chunk_max` (at least 1) a chunk.
+pub(super) fn encode(samples: impl Iterator<Item = Measurement>, samples_per_chunk_max: u16, chunks: &mut Vec<Chunk>) {
+    let mut floats = Columns::default();
+    let mut open: Option<HistogramAppender> = None;
+    for sample in samples {
+        if let Value::Float(value) = sample.value {
+            chunks.extend(open.take().map(HistogramAppender::seal));
+            floats.push_started(sample.start_ms, sample.t_ms, value);
+        } else if let Some(histogram) = HistogramRef::of(&sample.value) {
+            encode_floats(&floats, samples_per_chunk_max, chunks);
+            floats.clear();
+            let chunk = open.take();
+            open = Some(append(chunk, sample.start_ms, sample.t_ms, histogram, samples_per_chunk_max, chunks));
+        }
+    }
+    encode_floats(&floats, samples_per_chunk_max, chunks);
+    chunks.extend(open.map(HistogramAppender::seal));
+}
+
+/// Appends a histogram to the open chunk, or to one that follows it; returns what is open then.
+fn append(
+    open: Option<HistogramAppender>,
+    start_ms: i64,
+    t_ms: i64,
+    histogram: HistogramRef<'_>,
+    samples_per_chunk_max: u16,
+    chunks: &mut Vec<Chunk>,
+) -> HistogramAppender {
+    let Some(mut chunk) = open else { return HistogramAppender::first(start_ms, t_ms, histogram) };
+    let full = chunk.is_full() || chunk.samples() >= samples_per_chunk_max;
+    if full || chunk.append(start_ms, t_ms, histogram).is_err() {
+        let next = chunk.next(start_ms, t_ms, histogram);
+        chunks.push(std::mem::replace(&mut chunk, next).seal());
+    }
+    chunk
+}
+
+/// Appends `columns` to `chunks` as chunks of about the same count of samples: XOR, or XOR2 if there are starts.
+pub(super) fn encode_floats(columns: &Columns, samples_per_chunk_max: u16, chunks: &mut Vec<Chunk>) {
+    let samples = columns.len();
+    let parts = samples.div_ceil(usize::from(samples_per_chunk_max.max(1)));
+    for part in 0..parts {
+        let part = samples * part / parts..samples * (part + 1) / parts;
+        chunks.push(if columns.start_ms.is_empty() {
+            let mut chunk = XorAppender::new();
+            part.for_each(|at| chunk.append(columns.t_ms[at], columns.values[at]));
+            chunk.seal()
+        } else {
+            let mut chunk = Xor2Appender::new();
+            part.for_each(|at| chunk.append(columns.start_ms[at], columns.t_ms[at], columns.values[at]));
+            chunk.seal()
+        });
+    }
+}
