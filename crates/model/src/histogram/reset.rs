@@ -46,6 +46,9 @@ impl FloatHistogram {
                 let within_zero = move |index| schema::exponential_bound(index, schema) <= self.zero_threshold;
                 Cells::skip_while(cells, move |(index, _)| within_zero(*index))
             };
+            if self.schema == before.schema {
+                return has_less(outside(here, self.schema), outside(before_here, self.schema));
+            }
             let coarser = outside(before_here, before.schema)
                 .map(|(index, count)| (schema::coarser_index(index, before.schema, self.schema), count));
             has_less(outside(here, self.schema), Side::gather(coarser, 0).iter())
