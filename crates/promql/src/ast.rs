@@ -252,7 +252,7 @@ pub enum At {
 pub struct DurationExpr {
     /// What it is.
     pub kind: DurationKind,
-    /// Where it stands.
+    /// Where it stands, as Prometheus' errors have it: without parentheses around it, and `max_of(a, b)` from a to b.
     pub span: Span,
 }
 
@@ -267,9 +267,9 @@ pub enum DurationKind {
     Step,
     /// `range()`: the query's end minus its start.
     Range,
-    /// `-expr`
-    Negative(Box<DurationExpr>),
-    /// `(expr)`
+    /// `-expr`; `+expr` only where an offset is a call with that sign.
+    Unary(UnaryOp, Box<DurationExpr>),
+    /// `(expr)`, which is never directly in another one.
     Paren(Box<DurationExpr>),
     /// `lhs op rhs`
     Binary(DurationOp, Box<(DurationExpr, DurationExpr)>),
@@ -305,6 +305,18 @@ impl Span {
     /// From the start of `self` to the end of `other`.
     pub fn to(self, other: Self) -> Self {
         Self { start: self.start, end: other.end }
+    }
+}
+
+impl ValueType {
+    /// As Prometheus' API and some of its error texts spell it; [`Display`](fmt::Display) is for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Vector => "vector",
+            Self::Matrix => "matrix",
+            Self::String => "string",
+        }
     }
 }
 

@@ -47,14 +47,11 @@ impl Checker<'_> {
                 ValueType::Matrix
             }
             ExprKind::Subquery(subquery) => {
-                let found = match self.expr(&mut subquery.expr) {
-                    ValueType::Vector => return ValueType::Matrix,
-                    // Prometheus calls a range vector by another name here.
-                    ValueType::Matrix => "matrix",
-                    ValueType::Scalar => "scalar",
-                    ValueType::String => "string",
-                };
-                self.fault(span, format!("subquery is only allowed on instant vector, got {found} instead"));
+                let found = self.expr(&mut subquery.expr);
+                if found != ValueType::Vector {
+                    let found = found.name();
+                    self.fault(span, format!("subquery is only allowed on instant vector, got {found} instead"));
+                }
                 ValueType::Matrix
             }
         }
@@ -86,16 +83,27 @@ impl Checker<'_> {
         if op.is_comparison() && !binary.return_bool && scalars {
             self.fault(op_span, "comparisons between scalars must use BOOL modifier");
         }
-        self.matching(binary, span, lhs == ValueType::Vector && rhs == ValueType::Vector);
+        self.labels_once(binary);
         for (side, found) in [(&binary.lhs, lhs), (&binary.rhs, rhs)] {
             if !is_arithmetic(found) {
                 self.fault(side.span, "binary expression must contain only scalar and instant vector types");
             }
         }
+        self.matching(binary, span, lhs == ValueType::Vector && rhs == ValueType::Vector);
         if op.is_set() && (lhs == ValueType::Scalar || rhs == ValueType::Scalar) {
             self.fault(span, format!("set operator \"{op}\" not allowed in binary scalar expression"));
         }
         if scalars { ValueType::Scalar } else { ValueType::Vector }
+    }
+
+    /// No label of `on` may be taken over from the one-side: both sides have it.
+    fn labels_once(&mut self, binary: &Binary) {
+        let Some(matching) = binary.matching.as_ref().filter(|matching| matching.on) else { return };
+        let include: HashSet<&String> = matching.include.iter().collect();
+        for label in matching.labels.iter().filter(|label| include.contains(label)) {
+            let message = format!("label {} must not occur in ON and GROUP clause at once", quote(label));
+            self.fault(binary.op_span, message);
+        }
     }
 
     /// Settles how the sides are matched: not at all unless both are vectors, many to many for set operators.
@@ -104,13 +112,6 @@ impl Checker<'_> {
         let op = binary.op;
         if op.is_set() && matching.cardinality == Cardinality::OneToOne {
             matching.cardinality = Cardinality::ManyToMany;
-        }
-        if matching.on {
-            let include: HashSet<&String> = matching.include.iter().collect();
-            for label in matching.labels.iter().filter(|label| include.contains(label)) {
-                let message = format!("label {} must not occur in ON and GROUP clause at once", quote(label));
-                self.fault(binary.op_span, message);
-            }
         }
         let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
         if !vectors {
@@ -144,32 +145,33 @@ impl Checker<'_> {
             self.fault(span, format!("expected at most {max} argument(s) in call to \"{name}\", got {got}"));
         }
         let place = format!("call to function \"{name}\"");
+        let selector = (function.func == Func::Info).then_some(1);
+        if let Some(arg) = selector.and_then(|index| call.args.get(index)) {
+            self.info_selector(arg, span, &place);
+        }
         for (index, arg) in call.args.iter_mut().enumerate() {
             let Some(wanted) = function.arg_type(index) else { break };
-            if function.func == Func::Info && index == 1 && self.info_selector(arg, span) {
-                continue;
+            match &arg.kind {
+                ExprKind::Vector(vector) if selector == Some(index) => self.vector(vector, arg.span, false),
+                _ => self.expect(arg, wanted, &place),
             }
-            self.expect(arg, wanted, &place);
         }
         function.returns
     }
 
-    /// The second argument of `info` is a selector without a name, which may select everything. False if it is none.
-    fn info_selector(&mut self, arg: &mut Expr, call: Span) -> bool {
-        if let ExprKind::Vector(vector) = &arg.kind {
-            if vector.name.is_some() {
-                self.fault(arg.span, "expected label selectors only, got vector selector instead");
-            }
-            self.vector(vector, arg.span, false);
-            return true;
-        }
+    /// The second argument of `info` is a selector without a name, which may select everything.
+    fn info_selector(&mut self, arg: &Expr, call: Span, place: &str) {
         let found = arg.value_type();
         if found != ValueType::Vector {
-            let place = "call to function \"info\"";
             self.fault(call, format!("expected type {} in {place}, got {found}", ValueType::Vector));
         }
-        self.fault(arg.span, "expected label selectors only");
-        false
+        match &arg.kind {
+            ExprKind::Vector(VectorSelector { name: None, .. }) => {}
+            ExprKind::Vector(_) => {
+                self.fault(arg.span, "expected label selectors only, got vector selector instead");
+            }
+            _ => self.fault(arg.span, "expected label selectors only"),
+        }
     }
 
     fn vector(&mut self, vector: &VectorSelector, span: Span, selective: bool) {

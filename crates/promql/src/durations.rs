@@ -2,7 +2,7 @@
 //!
 //! After [`resolve`] every `offset_ms`, `range_ms` and `step_ms` of a tree holds, and no `*_expr` needs to be looked at.
 
-use crate::ast::{DurationExpr, DurationKind, DurationOp, Expr, ExprKind, Span};
+use crate::ast::{DurationExpr, DurationKind, DurationOp, Expr, ExprKind, Span, UnaryOp};
 use crate::error::DurationError;
 
 /// Sets the durations of the tree that are given by expressions.
@@ -55,16 +55,20 @@ impl Query {
     }
 
     fn positive_milliseconds(&self, expr: &DurationExpr) -> Result<i64, DurationError> {
-        if self.seconds(expr)? <= 0.0 {
-            return Err(error(expr.span, "duration must be greater than 0"));
-        }
-        self.milliseconds(expr)
+        self.milliseconds_from(expr, |seconds| seconds > 0.0)
     }
 
     fn milliseconds(&self, expr: &DurationExpr) -> Result<i64, DurationError> {
+        self.milliseconds_from(expr, |_| true)
+    }
+
+    fn milliseconds_from(&self, expr: &DurationExpr, allowed: fn(f64) -> bool) -> Result<i64, DurationError> {
         let seconds = self.seconds(expr)?;
         if !seconds.is_finite() {
             return Err(error(expr.span, "duration is NaN or infinite"));
+        }
+        if !allowed(seconds) {
+            return Err(error(expr.span, "duration must be greater than 0"));
         }
         if seconds.abs() > SECONDS_MAX {
             return Err(error(expr.span, "duration is out of range"));
@@ -77,8 +81,8 @@ impl Query {
             DurationKind::Number(seconds) | DurationKind::Duration(seconds) => *seconds,
             DurationKind::Step => self.step_s,
             DurationKind::Range => self.range_s,
-            DurationKind::Negative(inner) => -self.seconds(inner)?,
-            DurationKind::Paren(inner) => self.seconds(inner)?,
+            DurationKind::Unary(UnaryOp::Minus, inner) => -self.seconds(inner)?,
+            DurationKind::Unary(UnaryOp::Plus, inner) | DurationKind::Paren(inner) => self.seconds(inner)?,
             DurationKind::MinOf(sides) => least(self.seconds(&sides.0)?, self.seconds(&sides.1)?),
             DurationKind::MaxOf(sides) => -least(-self.seconds(&sides.0)?, -self.seconds(&sides.1)?),
             DurationKind::Binary(op, sides) => {

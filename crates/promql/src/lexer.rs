@@ -4,7 +4,7 @@
 //! One pass, no recursion, nothing is read twice but strings.
 
 use crate::ast::{BinaryOp, Span};
-use crate::literal::{quote, quote_char};
+use crate::literal::{name_char, quote, quote_char};
 use crate::token::{Fact, Keyword, Token, TokenKind};
 
 /// The tokens of a text, on demand.
@@ -17,9 +17,16 @@ pub(crate) struct Lexer<'a> {
     place: Place,
     /// How many parentheses are open.
     parens: usize,
+    /// Whether there was a number in any square brackets up to here.
+    number_seen: bool,
+    /// Whether a parenthesis was closed in these square brackets.
+    closed_seen: bool,
     /// Whether there was a colon in these square brackets.
     colon_seen: bool,
 }
+
+/// What stands for bytes that are no UTF-8 has no place in a string: to Prometheus it is such bytes.
+const NOT_UTF8: &str = "invalid UTF-8 rune";
 
 /// What stands around the next token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +48,16 @@ pub(crate) struct Fault {
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, start: 0, place: Place::Expression, parens: 0, colon_seen: false }
+        Self {
+            text,
+            at: 0,
+            start: 0,
+            place: Place::Expression,
+            parens: 0,
+            number_seen: false,
+            closed_seen: false,
+            colon_seen: false,
+        }
     }
 
     /// The next token; after the end, the end again.
@@ -68,6 +84,7 @@ impl<'a> Lexer<'a> {
                     return self.fault(format!("unexpected right parenthesis {}", quote_char(')')));
                 };
                 self.parens = parens;
+                self.closed_seen = true;
                 self.token(TokenKind::RightParen)
             }
             (Place::DurationStart | Place::Duration, ']') => {
@@ -123,7 +140,7 @@ impl<'a> Lexer<'a> {
             '[' if self.place == Place::Duration => self.fault("unexpected left bracket '['"),
             '[' => {
                 self.place = Place::DurationStart;
-                self.colon_seen = false;
+                (self.closed_seen, self.colon_seen) = (false, false);
                 self.token(TokenKind::LeftBracket)
             }
             ']' => self.fault("unexpected right bracket ']'"),
@@ -163,7 +180,9 @@ impl<'a> Lexer<'a> {
     /// What is special before the first number in square brackets.
     fn in_duration(&mut self, first: char) -> Result<Token, Fault> {
         match first {
-            ':' if self.text.as_bytes()[..self.start].trim_ascii_end().ends_with(b"[") => {
+            // Prometheus' lexer has never seen a duration before a number: it refuses `[step():1m]` too, unless there was
+            // a number in earlier brackets.
+            ':' if !self.number_seen && !self.closed_seen => {
                 self.start = self.at;
                 self.fault("unexpected colon before duration in duration expression")
             }
@@ -227,6 +246,7 @@ impl<'a> Lexer<'a> {
     fn number_or_duration(&mut self) -> Result<Token, Fault> {
         if self.place == Place::DurationStart {
             self.place = Place::Duration;
+            self.number_seen = true;
         }
         self.at = self.start;
         if self.scan_number() {
@@ -239,19 +259,24 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads what may be a number; what exactly it is worth is [`crate::literal::number`]'s business. False if it is none
-    /// or if it goes on as something else.
+    /// or if it goes on as something else. What passes is what passes in Prometheus: `0.5.5` does, and is refused later;
+    /// in a hexadecimal number `e` may open an exponent, so that `0xee` ends too early.
     fn scan_number(&mut self) -> bool {
-        if self.accept('0') && (self.accept('x') || self.accept('X')) {
-            self.take_while(|c| c.is_ascii_hexdigit() || c == '_');
-            return !self.peek().is_some_and(is_alphanumeric);
+        let hexadecimal = self.accept('0') && self.accept_any("xX");
+        if hexadecimal {
+            self.accept('_');
         }
-        let (mut dot_seen, mut exponent_seen) = (self.accept('.'), false);
+        let is_digit = |c: char| if hexadecimal { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+        self.accept('.');
+        if self.peek().is_some_and(is_digit) {
+            self.take();
+        }
+        let (mut dot_seen, mut exponent_seen) = (false, false);
         while let Some(next) = self.peek() {
             match next {
-                '0'..='9' => self.take_while(|c| c.is_ascii_digit()),
                 '.' => {
                     self.take();
-                    if dot_seen || self.accept_any("_.") {
+                    if dot_seen || self.accept_any("_.") || hexadecimal {
                         return false;
                     }
                     dot_seen = true;
@@ -262,7 +287,7 @@ impl<'a> Lexer<'a> {
                         return false;
                     }
                     exponent_seen = true;
-                    let _sign = self.accept_any("+-");
+                    self.accept_any("+-");
                     if self.accept_any("._eE") || self.peek().is_none() {
                         return false;
                     }
@@ -273,6 +298,7 @@ impl<'a> Lexer<'a> {
                         return false;
                     }
                 }
+                _ if is_digit(next) => self.take_while(is_digit),
                 _ => break,
             }
         }
@@ -305,6 +331,7 @@ impl<'a> Lexer<'a> {
         loop {
             match self.take() {
                 None | Some('\n') => return self.fault("unterminated quoted string"),
+                Some(char::REPLACEMENT_CHARACTER) => return self.fault(NOT_UTF8),
                 Some('\\') => self.escape(delimiter)?,
                 Some(c) if c == delimiter => return self.token(TokenKind::String),
                 Some(_) => {}
@@ -313,8 +340,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn raw_string(&mut self) -> Result<Token, Fault> {
-        self.take_while(|c| c != '`');
-        if self.accept('`') { self.token(TokenKind::String) } else { self.fault("unterminated raw string") }
+        self.take_while(|c| c != '`' && c != char::REPLACEMENT_CHARACTER);
+        match self.take() {
+            None => self.fault("unterminated raw string"),
+            Some('`') => self.token(TokenKind::String),
+            Some(_) => self.fault(NOT_UTF8),
+        }
     }
 
     /// Checks an escape sequence whose backslash has been read.
@@ -326,7 +357,7 @@ impl<'a> Lexer<'a> {
             Some('x') => (2, 16, 255),
             Some('u') => (4, 16, char::MAX as u32),
             Some('U') => (8, 16, char::MAX as u32),
-            Some(c) => return self.fault(format!("unknown escape sequence U+{:04X} '{c}'", c as u32)),
+            Some(c) => return self.fault(format!("unknown escape sequence {}", name_char(c))),
             None => return self.fault("escape sequence not terminated"),
         };
         if digits == 0 || radix == 16 {
@@ -336,7 +367,7 @@ impl<'a> Lexer<'a> {
         for _ in 0..digits {
             let Some(c) = self.take() else { return self.fault("escape sequence not terminated") };
             let Some(digit) = c.to_digit(radix) else {
-                return self.fault(format!("illegal character U+{:04X} '{c}' in escape sequence", c as u32));
+                return self.fault(format!("illegal character {} in escape sequence", name_char(c)));
             };
             // Eight hexadecimal digits fit.
             code = code * radix + digit;

@@ -103,12 +103,24 @@ pub(crate) fn format_duration(milliseconds: i64) -> String {
     text
 }
 
-/// The number with as many digits as it needs, never with an exponent.
-pub(crate) fn format_number(value: f64) -> String {
+/// The number as a query shows it: with as many digits as it needs, never with an exponent, `+Inf`, `-Inf`, `NaN`.
+pub fn format_number(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     value.to_string()
+}
+
+/// The number as Go's `%v` shows it: with an exponent below 1e-4 and from 1e6 on.
+pub(crate) fn format_general(value: f64) -> String {
+    let scientific = format!("{value:e}");
+    match scientific.split_once('e').map(|(digits, exponent)| (digits, exponent.parse::<i32>())) {
+        Some((digits, Ok(exponent))) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+        }
+        _ => format_number(value),
+    }
 }
 
 /// What a string stands for, given with its quotes; its escapes have been checked by the lexer. Escaped bytes that make
@@ -165,7 +177,13 @@ fn unescape<'a>(rest: &'a str, bytes: &mut Vec<u8>) -> &'a str {
 pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    text.chars().for_each(|c| push_escaped(&mut quoted, c, '"'));
+    for c in text.chars() {
+        match c {
+            // It stands for bytes that are no text; the lexer takes it only as an escape.
+            char::REPLACEMENT_CHARACTER => quoted.push_str("\\ufffd"),
+            _ => push_escaped(&mut quoted, c, '"'),
+        }
+    }
     quoted.push('"');
     quoted
 }
@@ -176,6 +194,21 @@ pub(crate) fn quote_char(c: char) -> String {
     push_escaped(&mut quoted, c, '\'');
     quoted.push('\'');
     quoted
+}
+
+/// The character's number, and itself if it can be seen: `U+0027 '''`.
+pub(crate) fn name_char(c: char) -> String {
+    let number = c as u32;
+    if is_printable(c) { format!("U+{number:04X} '{c}'") } else { format!("U+{number:04X}") }
+}
+
+/// Whether the character can be seen: letters, marks, digits, punctuation, symbols and the plain space.
+fn is_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    // A combining mark is escaped only where it has nothing to combine with.
+    String::from_iter(['x', c]).escape_debug().count() == 2
 }
 
 fn push_escaped(quoted: &mut String, c: char, delimiter: char) {
@@ -192,7 +225,7 @@ fn push_escaped(quoted: &mut String, c: char, delimiter: char) {
             quoted.push('\\');
             return quoted.push(c);
         }
-        _ if matches!(c, '"' | '\'') || c.escape_debug().len() == 1 => return quoted.push(c),
+        _ if is_printable(c) => return quoted.push(c),
         _ => {
             // Writing to a String cannot fail.
             let _ = match c as u32 {

@@ -71,9 +71,10 @@ struct Parser<'a> {
     text: &'a str,
     options: &'a ParseOptions,
     lexer: Lexer<'a>,
-    /// The token to look at.
-    token: Token,
-    /// Where the token before it ended.
+    /// The token to look at, if it has been read. None is read before it is needed: what is wrong with it comes after
+    /// what is wrong with all before it.
+    token: Option<Token>,
+    /// Where the last token that was taken ended.
     last_end: u32,
     /// How deep the parser's recursion is.
     depth: usize,
@@ -107,9 +108,8 @@ fn binding(op: BinaryOp) -> u8 {
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str, options: &'a ParseOptions) -> Self {
-        let token = Token { kind: TokenKind::End, span: Span::default() };
         let lexer = Lexer::new(text);
-        Self { text, options, lexer, token, last_end: 0, depth: 0, aggregations: 0, errors: Vec::new() }
+        Self { text, options, lexer, token: None, last_end: 0, depth: 0, aggregations: 0, errors: Vec::new() }
     }
 
     fn begin(&mut self) -> Result<(), Stop> {
@@ -118,13 +118,12 @@ impl<'a> Parser<'a> {
             let message = format!("the expression has {size} bytes, more than the {max} that are allowed");
             return self.fail(Span::default(), message);
         }
-        self.advance();
         Ok(())
     }
 
     fn query(&mut self) -> Result<Expr, Stop> {
         self.begin()?;
-        if self.token.kind == TokenKind::End {
+        if self.peek() == TokenKind::End {
             return self.fail(Span::default(), "no expression found in input");
         }
         let tree = self.expression(binding::LOOSEST)?;
@@ -133,7 +132,7 @@ impl<'a> Parser<'a> {
 
     fn lone_selector(&mut self) -> Result<Vec<Matcher>, Stop> {
         self.begin()?;
-        let selector = match self.token.kind {
+        let selector = match self.peek() {
             TokenKind::LeftBrace => self.selector(None)?,
             kind if kind.is_metric_name() => {
                 let name = self.advance();
@@ -145,14 +144,14 @@ impl<'a> Parser<'a> {
     }
 
     fn end<T>(&mut self, result: T) -> Result<T, Stop> {
-        if self.token.kind == TokenKind::End { Ok(result) } else { self.unexpected("", "") }
+        if self.peek() == TokenKind::End { Ok(result) } else { self.unexpected("", "") }
     }
 
     /// An operand and all operators after it that bind at least as tightly as `binding_min`.
     fn expression(&mut self, binding_min: u8) -> Result<Tree<Expr>, Stop> {
         self.descend()?;
         let mut lhs = self.operand()?;
-        while let TokenKind::Operator(op) = self.token.kind {
+        while let TokenKind::Operator(op) = self.peek() {
             let tightness = binding(op);
             if tightness < binding_min {
                 break;
@@ -176,13 +175,9 @@ impl<'a> Parser<'a> {
 
     /// What stands between operators: signs, a primary expression and the modifiers after it.
     fn operand(&mut self) -> Result<Tree<Expr>, Stop> {
-        let op = match self.token.kind {
-            TokenKind::Operator(BinaryOp::Add) => UnaryOp::Plus,
-            TokenKind::Operator(BinaryOp::Sub) => UnaryOp::Minus,
-            _ => {
-                let primary = self.primary()?;
-                return self.modified(primary);
-            }
+        let Some(op) = self.peek().sign() else {
+            let primary = self.primary()?;
+            return self.modified(primary);
         };
         let sign = self.advance();
         let mut operand = self.expression(binding::POWER)?;
@@ -200,9 +195,9 @@ impl<'a> Parser<'a> {
     }
 
     fn primary(&mut self) -> Result<Tree<Expr>, Stop> {
-        match self.token.kind {
+        match self.peek() {
             TokenKind::Number | TokenKind::Duration => {
-                let span = self.token.span;
+                let span = self.next().span;
                 let (value, is_duration) = self.number_or_duration()?;
                 let kind = if is_duration { ExprKind::Duration(value) } else { ExprKind::Number(value) };
                 self.grow(kind, span, 0)
@@ -215,11 +210,11 @@ impl<'a> Parser<'a> {
             TokenKind::LeftBrace => self.vector(None),
             TokenKind::Identifier | TokenKind::Fact(_) => {
                 let name = self.advance();
-                if self.token.kind == TokenKind::LeftParen { self.call(name) } else { self.vector(Some(name)) }
+                if self.peek() == TokenKind::LeftParen { self.call(name) } else { self.vector(Some(name)) }
             }
             TokenKind::Aggregator(op) => {
                 let name = self.advance();
-                match self.token.kind {
+                match self.peek() {
                     TokenKind::LeftParen | TokenKind::Keyword(Keyword::By | Keyword::Without) => {
                         self.aggregate(op, name)
                     }
@@ -256,7 +251,7 @@ impl<'a> Parser<'a> {
     fn aggregate(&mut self, op: AggregateOp, name: Token) -> Result<Tree<Expr>, Stop> {
         self.aggregations += 1;
         let before = self.grouping()?;
-        if self.token.kind != TokenKind::LeftParen {
+        if self.peek() != TokenKind::LeftParen {
             return self.unexpected("", "");
         }
         let (mut args, height, _) = self.arguments()?;
@@ -293,7 +288,7 @@ impl<'a> Parser<'a> {
 
     /// `by (labels)` or `without (labels)`, if there is one: the labels, and whether it was `without`.
     fn grouping(&mut self) -> Result<Option<(Vec<String>, bool)>, Stop> {
-        let without = match self.token.kind {
+        let without = match self.peek() {
             TokenKind::Keyword(Keyword::By) => false,
             TokenKind::Keyword(Keyword::Without) => true,
             _ => return Ok(None),
@@ -306,16 +301,16 @@ impl<'a> Parser<'a> {
     fn arguments(&mut self) -> Result<(Vec<Expr>, usize, Token), Stop> {
         self.advance();
         let (mut args, mut height) = (Vec::new(), 0);
-        if self.token.kind != TokenKind::RightParen {
+        if self.peek() != TokenKind::RightParen {
             loop {
                 let arg = self.expression(binding::LOOSEST)?;
                 height = height.max(arg.height);
                 args.push(arg.node);
-                if self.token.kind != TokenKind::Comma {
+                if self.peek() != TokenKind::Comma {
                     break;
                 }
                 let comma = self.advance();
-                if !self.token.kind.begins_expression() {
+                if !self.peek().begins_expression() {
                     return self.fail(comma.span, "trailing commas not allowed in function call args");
                 }
             }
@@ -335,15 +330,16 @@ impl<'a> Parser<'a> {
             fill_right: None,
         };
         let return_bool = self.accept(TokenKind::Keyword(Keyword::Bool)).is_some();
-        if let TokenKind::Keyword(keyword @ (Keyword::On | Keyword::Ignoring)) = self.token.kind {
+        if let TokenKind::Keyword(keyword @ (Keyword::On | Keyword::Ignoring)) = self.peek() {
             self.advance();
             matching.on = keyword == Keyword::On;
             matching.labels = self.label_list()?;
-            if let TokenKind::Keyword(keyword @ (Keyword::GroupLeft | Keyword::GroupRight)) = self.token.kind {
+            if let TokenKind::Keyword(keyword @ (Keyword::GroupLeft | Keyword::GroupRight)) = self.peek() {
                 self.advance();
                 let many_left = keyword == Keyword::GroupLeft;
                 matching.cardinality = if many_left { Cardinality::ManyToOne } else { Cardinality::OneToMany };
-                if self.token.kind == TokenKind::LeftParen {
+                // The labels may be missing, if what follows can be the right side.
+                if self.peek() == TokenKind::LeftParen || !self.peek().begins_expression() {
                     matching.include = self.label_list()?;
                 }
             }
@@ -375,18 +371,15 @@ impl<'a> Parser<'a> {
 
     /// A number or a duration with or without a sign.
     fn signed_number(&mut self, context: &str, expected: &str) -> Result<f64, Stop> {
-        let minus = match self.token.kind {
-            TokenKind::Operator(op @ (BinaryOp::Add | BinaryOp::Sub)) => {
-                self.advance();
-                op == BinaryOp::Sub
-            }
-            _ => false,
-        };
-        if !matches!(self.token.kind, TokenKind::Number | TokenKind::Duration) {
+        let sign = self.peek().sign();
+        if sign.is_some() {
+            self.advance();
+        }
+        if !matches!(self.peek(), TokenKind::Number | TokenKind::Duration) {
             return self.unexpected(context, expected);
         }
         let (value, _) = self.number_or_duration()?;
-        Ok(if minus { -value } else { value })
+        Ok(if sign == Some(UnaryOp::Minus) { -value } else { value })
     }
 
     /// The value of the token, which is a number or a duration (then: seconds, true).
@@ -401,22 +394,32 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Goes to the next token; returns the one before it. What the lexer refuses becomes [`TokenKind::Error`].
+    /// The next token. What the lexer refuses becomes [`TokenKind::Error`], and stays.
+    fn next(&mut self) -> Token {
+        if let Some(token) = self.token {
+            return token;
+        }
+        let token = self.lexer.next().unwrap_or_else(|fault| {
+            self.errors.push(error(self.text, fault.span, fault.message));
+            Token { kind: TokenKind::Error, span: fault.span }
+        });
+        *self.token.insert(token)
+    }
+
+    fn peek(&mut self) -> TokenKind {
+        self.next().kind
+    }
+
+    /// Takes the next token.
     fn advance(&mut self) -> Token {
-        let token = self.token;
+        let token = self.next();
         self.last_end = token.span.end;
-        self.token = match self.lexer.next() {
-            Ok(next) => next,
-            Err(fault) => {
-                self.errors.push(error(self.text, fault.span, fault.message));
-                Token { kind: TokenKind::Error, span: fault.span }
-            }
-        };
+        self.token = None;
         token
     }
 
     fn accept(&mut self, kind: TokenKind) -> Option<Token> {
-        (self.token.kind == kind).then(|| self.advance())
+        (self.peek() == kind).then(|| self.advance())
     }
 
     fn expect(&mut self, kind: TokenKind) -> Result<Token, Stop> {
@@ -429,7 +432,8 @@ impl<'a> Parser<'a> {
     /// Goes one level deeper; whoever succeeds goes back up himself.
     fn descend(&mut self) -> Result<(), Stop> {
         self.depth += 1;
-        self.bound(self.depth, self.token.span)
+        let span = self.next().span;
+        self.bound(self.depth, span)
     }
 
     /// A node over parts of at most `height`.
@@ -448,10 +452,11 @@ impl<'a> Parser<'a> {
 
     /// Refuses the token. Without a context of its own the text names an enclosing aggregation.
     fn unexpected<T>(&mut self, context: &str, expected: &str) -> Result<T, Stop> {
-        if self.token.kind == TokenKind::Error {
+        let token = self.next();
+        if token.kind == TokenKind::Error {
             return Err(Stop);
         }
-        let mut message = format!("unexpected {}", self.token.describe(self.text));
+        let mut message = format!("unexpected {}", token.describe(self.text));
         let context = if context.is_empty() && self.aggregations > 0 { "aggregation" } else { context };
         for (link, part) in [(" in ", context), (", expected ", expected)] {
             if !part.is_empty() {
@@ -459,7 +464,7 @@ impl<'a> Parser<'a> {
                 message.push_str(part);
             }
         }
-        self.fail(self.token.span, message)
+        self.fail(token.span, message)
     }
 
     fn fail<T>(&mut self, span: Span, message: impl Into<String>) -> Result<T, Stop> {

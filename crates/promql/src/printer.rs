@@ -1,46 +1,97 @@
 //! Trees to text: [`Expr`]'s `Display` is the canonical form on one line, which parses to the same tree; [`pretty`] breaks
-//! long expressions over several lines. Both print as Prometheus does.
+//! long expressions over several lines. Both print as Prometheus does, save where what it prints would be read otherwise:
+//! a number such as `1s1ms` keeps its milliseconds.
 
 use crate::ast::{
     Aggregate, At, Binary, Cardinality, DurationExpr, DurationKind, Expr, ExprKind, Extended, MatrixSelector, Subquery,
-    VectorMatching, VectorSelector,
+    UnaryOp, VectorMatching, VectorSelector,
 };
-use crate::literal::{format_duration, format_number, quote};
+use crate::literal::{format_duration, format_general, quote};
 use longhaul_model::{METRIC_NAME, MatchOp, Matcher};
 use std::fmt::{self, Display, Formatter, Write};
+
+pub use crate::literal::format_number;
 
 /// Expressions up to that length stay on their line.
 const LINE_BYTES_MAX: usize = 100;
 
 /// The expression over as many lines as it needs, indented by two spaces a level.
 pub fn pretty(expr: &Expr) -> String {
-    indented(expr, 0)
+    let mut out = String::new();
+    push_pretty(&mut out, expr, 0);
+    out
 }
 
-fn indented(expr: &Expr, level: usize) -> String {
-    let line = expr.to_string();
-    let indent = "  ".repeat(level);
-    if line.len() <= LINE_BYTES_MAX {
-        return indent + &line;
-    }
-    let inner = |expr: &Expr| indented(expr, level + 1);
+fn push_pretty(out: &mut String, expr: &Expr, level: usize) {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => indent + &line,
-        ExprKind::Vector(_) | ExprKind::Matrix(_) => indent + &line,
-        ExprKind::Paren(expr) => format!("{indent}(\n{}\n{indent})", inner(expr)),
-        ExprKind::Unary(op, expr) => format!("{indent}{op}{}", indented(expr, level).trim()),
-        ExprKind::Binary(binary) => {
-            format!("{}\n{indent}{}\n{}", inner(&binary.lhs), Operator(binary), inner(&binary.rhs))
+        ExprKind::Unary(op, inner) => {
+            indent(out, level);
+            push(out, op);
+            let start = out.len();
+            push_pretty(out, inner, level);
+            let indentation = out[start..].len() - out[start..].trim_start().len();
+            out.replace_range(start..start + indentation, "");
         }
-        ExprKind::Aggregate(aggregate) => {
-            let param = aggregate.param.as_ref().map(|param| inner(param) + ",\n").unwrap_or_default();
-            format!("{indent}{}(\n{param}{}\n{indent})", Head(aggregate), inner(&aggregate.expr))
+        // Prometheus does not indent it.
+        ExprKind::Subquery(_) if fits(expr) => push(out, expr),
+        ExprKind::Subquery(subquery) => {
+            push_pretty(out, &subquery.expr, level);
+            push(out, &Window(subquery));
         }
-        ExprKind::Call(call) => {
-            let args: Vec<String> = call.args.iter().map(inner).collect();
-            format!("{indent}{}(\n{}\n{indent})", call.function.name, args.join(",\n"))
+        ExprKind::Binary(binary) if !fits(expr) => {
+            push_pretty(out, &binary.lhs, level + 1);
+            out.push('\n');
+            indent(out, level);
+            push(out, &Operator(binary));
+            out.push('\n');
+            push_pretty(out, &binary.rhs, level + 1);
         }
-        ExprKind::Subquery(subquery) => indented(&subquery.expr, level) + &Window(subquery).to_string(),
+        ExprKind::Paren(inner) if !fits(expr) => push_block(out, level, &"", [&**inner]),
+        ExprKind::Aggregate(aggregate) if !fits(expr) => {
+            push_block(out, level, &Head(aggregate), aggregate.param.iter().chain([&aggregate.expr]));
+        }
+        ExprKind::Call(call) if !fits(expr) => push_block(out, level, &call.function.name, &call.args),
+        _ => {
+            indent(out, level);
+            push(out, expr);
+        }
+    }
+}
+
+/// `head(`, each of `parts` on lines of its own, `)`
+fn push_block<'a>(out: &mut String, level: usize, head: &dyn Display, parts: impl IntoIterator<Item = &'a Expr>) {
+    indent(out, level);
+    push(out, head);
+    out.push('(');
+    for (index, part) in parts.into_iter().enumerate() {
+        out.push_str(if index > 0 { ",\n" } else { "\n" });
+        push_pretty(out, part, level + 1);
+    }
+    out.push('\n');
+    indent(out, level);
+    out.push(')');
+}
+
+fn indent(out: &mut String, level: usize) {
+    out.extend(std::iter::repeat_n("  ", level));
+}
+
+fn push(out: &mut String, item: &dyn Display) {
+    write!(out, "{item}").expect("a String takes everything");
+}
+
+/// Whether the expression may stay on one line. Looks no further than the line is long.
+fn fits(expr: &Expr) -> bool {
+    write!(Room(LINE_BYTES_MAX), "{expr}").is_ok()
+}
+
+/// So many bytes may still be written.
+struct Room(usize);
+
+impl Write for Room {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+        Ok(())
     }
 }
 
@@ -92,7 +143,8 @@ impl Display for DurationExpr {
             DurationKind::Duration(seconds) => f.write_str(&format_duration(milliseconds(*seconds))),
             DurationKind::Step => f.write_str("step()"),
             DurationKind::Range => f.write_str("range()"),
-            DurationKind::Negative(inner) => write!(f, "-{inner}"),
+            DurationKind::Unary(UnaryOp::Plus, inner) => inner.fmt(f),
+            DurationKind::Unary(UnaryOp::Minus, inner) => write!(f, "-{inner}"),
             DurationKind::Paren(inner) => write!(f, "({inner})"),
             DurationKind::Binary(op, sides) => write!(f, "{} {op} {}", sides.0, sides.1),
             DurationKind::MinOf(sides) => write!(f, "min_of({}, {})", sides.0, sides.1),
@@ -146,11 +198,11 @@ fn fmt_matching(matching: &VectorMatching, f: &mut Formatter<'_>) -> fmt::Result
         write!(f, " {group} ({})", Names(&matching.include))?;
     }
     match (matching.fill_left, matching.fill_right) {
-        (Some(left), Some(right)) if left.to_bits() == right.to_bits() => write!(f, " fill ({})", format_number(left)),
+        (Some(left), Some(right)) if left == right => write!(f, " fill ({})", format_general(left)),
         (left, right) => {
             for (side, value) in [("left", left), ("right", right)] {
                 if let Some(value) = value {
-                    write!(f, " fill_{side} ({})", format_number(value))?;
+                    write!(f, " fill_{side} ({})", format_general(value))?;
                 }
             }
             Ok(())
@@ -244,7 +296,27 @@ impl Display for LooksBack<'_> {
         if self.0 == 0 && self.1.is_none() {
             return Ok(());
         }
-        write!(f, " offset {}", Length(self.0, self.1))
+        let signs = self.1.as_ref().filter(|expr| !ends_as_offset(expr)).map_or("", |_| "+ +");
+        write!(f, " offset {signs}{}", Length(self.0, self.1))
+    }
+}
+
+/// Whether all of the expression belongs to the `offset` that it is printed after. Arithmetic does only if a parenthesis
+/// or a second sign comes first; signs that change nothing make it so (Prometheus prints what it would read otherwise).
+fn ends_as_offset(expr: &DurationExpr) -> bool {
+    let mut first = expr;
+    while let DurationKind::Binary(_, sides) = &first.kind {
+        first = &sides.0;
+    }
+    let alone = std::ptr::eq(first, expr);
+    match &first.kind {
+        DurationKind::Paren(_) => true,
+        DurationKind::Unary(_, inner) => match inner.kind {
+            DurationKind::Unary(..) => true,
+            DurationKind::Binary(..) => false,
+            _ => alone,
+        },
+        _ => alone,
     }
 }
 

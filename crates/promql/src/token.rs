@@ -1,6 +1,6 @@
 //! What the lexer makes of a text: tokens, and how error texts name them.
 
-use crate::ast::{AggregateOp, BinaryOp, Span};
+use crate::ast::{AggregateOp, BinaryOp, Span, UnaryOp};
 use crate::literal::quote;
 
 /// A piece of a query's text.
@@ -153,12 +153,20 @@ impl TokenKind {
         }
     }
 
+    /// The sign operator that it is before an operand.
+    pub(crate) fn sign(self) -> Option<UnaryOp> {
+        match self {
+            Self::Operator(BinaryOp::Add) => Some(UnaryOp::Plus),
+            Self::Operator(BinaryOp::Sub) => Some(UnaryOp::Minus),
+            _ => None,
+        }
+    }
+
     /// Whether an expression can begin so.
     pub(crate) fn begins_expression(self) -> bool {
         match self {
             Self::Number | Self::Duration | Self::String | Self::LeftParen | Self::LeftBrace => true,
-            Self::Operator(BinaryOp::Add | BinaryOp::Sub) => true,
-            _ => self.is_metric_name(),
+            _ => self.is_metric_name() || self.sign().is_some(),
         }
     }
 }

@@ -48,9 +48,9 @@ fn durations_without_a_value_are_refused() {
     for (query, wanted) in [
         ("a[step() - 10s]", "2:14: duration must be greater than 0"),
         ("a[5m:step() - 1h]", "5:16: duration must be greater than 0"),
-        ("a offset (1 / (1 - 1))", "10:21: division by zero"),
-        ("a offset (1 % (1 - 1))", "10:21: modulo by zero"),
-        ("a offset (10 ^ 999)", "9:19: duration is NaN or infinite"),
+        ("a offset (1 / (1 - 1))", "10:20: division by zero"),
+        ("a offset (1 % (1 - 1))", "10:20: modulo by zero"),
+        ("a offset (10 ^ 999)", "10:18: duration is NaN or infinite"),
         ("a[(-1) ^ 0.5]", "2:12: duration is NaN or infinite"),
         ("a[10 ^ 12]", "2:9: duration is out of range"),
     ] {

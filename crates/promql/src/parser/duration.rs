@@ -1,7 +1,7 @@
 //! Durations: literals, and arithmetic with them, `step()` and `range()`.
 
 use super::{Parser, Stop, Tree, duration_fact};
-use crate::ast::{BinaryOp, DurationExpr, DurationKind, DurationOp, Span};
+use crate::ast::{BinaryOp, DurationExpr, DurationKind, DurationOp, Span, UnaryOp};
 use crate::durations::SECONDS_MAX;
 use crate::token::{Fact, Token, TokenKind};
 
@@ -57,24 +57,73 @@ impl Parser<'_> {
         Ok(amount(tree.node))
     }
 
-    /// What follows `offset`: one operand, since `foo offset 5m - 3` subtracts from the samples. Only after a
-    /// parenthesis that has no sign arithmetic goes on: `foo offset (5m) - 3` looks back 4m57s.
+    /// What follows `offset`: one operand, since `foo offset 5m - 3` subtracts from the samples. Arithmetic goes on only
+    /// after what cannot begin anything else: `foo offset (5m) - 3` and `foo offset - -5m - 3` look back by the difference.
     pub(super) fn offset_duration(&mut self) -> Result<Amount, Stop> {
-        let tree = if self.token.kind == TokenKind::LeftParen {
-            self.duration_expression(LOOSEST, Asked::OFFSET)?
-        } else {
-            self.duration_operand(Asked::OFFSET, |parser, asked| match parser.token.kind {
-                TokenKind::Operator(BinaryOp::Add | BinaryOp::Sub) => parser.duration_expression(POWER, asked),
-                _ => parser.duration_primary(asked),
-            })?
+        let asked = Asked::OFFSET;
+        let tree = match self.peek().sign() {
+            None if self.peek() == TokenKind::LeftParen => self.duration_expression(LOOSEST, asked)?,
+            None => self.duration_primary(asked)?,
+            Some(op) => {
+                let sign = self.advance();
+                if self.peek().sign().is_some() {
+                    let operand = self.duration_expression(POWER, asked)?;
+                    let lhs = self.sign(op, sign, operand)?;
+                    self.duration_operators(lhs, LOOSEST, asked)?
+                } else {
+                    self.signed_offset(op, sign)?
+                }
+            }
         };
         Ok(amount(tree.node))
     }
 
+    /// What follows `offset -`, if it is no sign. Unlike elsewhere, a `+` before a call is kept and parentheses after a
+    /// sign are no arithmetic yet.
+    fn signed_offset(&mut self, op: UnaryOp, sign: Token) -> Result<Tree<DurationExpr>, Stop> {
+        let asked = Asked::OFFSET;
+        if let Some(fact) = duration_fact(self.peek()) {
+            let word = self.advance();
+            let call = self.duration_call(fact, word, asked)?;
+            let span = sign.span.to(call.node.span);
+            let tree = self.grow_duration(DurationKind::Unary(op, Box::new(call.node)), span, call.height)?;
+            self.experimental(span)?;
+            return Ok(tree);
+        }
+        if self.accept(TokenKind::LeftParen).is_some() {
+            let inner = self.duration_expression(LOOSEST, asked)?;
+            self.duration_token(TokenKind::RightParen, asked)?;
+            let span = inner.node.span;
+            let wrapped = self.wrap(inner, span)?;
+            return self.sign(op, sign, wrapped);
+        }
+        let number = self.duration_number(asked, sign.span)?;
+        self.sign(op, sign, number)
+    }
+
     fn duration_expression(&mut self, binding_min: u8, asked: Asked) -> Result<Tree<DurationExpr>, Stop> {
         self.descend()?;
-        let mut lhs = self.duration_operand(asked, |parser, asked| parser.duration_expression(POWER, asked))?;
-        while let Some((op, tightness)) = operator(self.token.kind) {
+        let lhs = match self.peek().sign() {
+            None => self.duration_primary(asked)?,
+            Some(op) => {
+                let sign = self.advance();
+                let operand = self.duration_expression(POWER, asked)?;
+                self.sign(op, sign, operand)?
+            }
+        };
+        let tree = self.duration_operators(lhs, binding_min, asked)?;
+        self.depth -= 1;
+        Ok(tree)
+    }
+
+    /// All operators after `lhs` that bind at least as tightly as `binding_min`, with their right sides.
+    fn duration_operators(
+        &mut self,
+        mut lhs: Tree<DurationExpr>,
+        binding_min: u8,
+        asked: Asked,
+    ) -> Result<Tree<DurationExpr>, Stop> {
+        while let Some((op, tightness)) = operator(self.peek()) {
             if tightness < binding_min {
                 break;
             }
@@ -92,90 +141,89 @@ impl Parser<'_> {
             let kind = DurationKind::Binary(op, Box::new((lhs.node, rhs.node)));
             lhs = self.grow_duration(kind, span, height)?;
         }
-        self.depth -= 1;
         Ok(lhs)
     }
 
-    /// A primary duration, or a sign and what `signed` reads after it.
-    fn duration_operand(
-        &mut self,
-        asked: Asked,
-        signed: impl FnOnce(&mut Self, Asked) -> Result<Tree<DurationExpr>, Stop>,
-    ) -> Result<Tree<DurationExpr>, Stop> {
-        let TokenKind::Operator(op @ (BinaryOp::Add | BinaryOp::Sub)) = self.token.kind else {
-            return self.duration_primary(asked);
-        };
-        let sign = self.advance();
-        let mut operand = signed(self, asked)?;
+    /// The operand with its sign: a number takes it over, before anything else a `+` is nothing.
+    fn sign(&mut self, op: UnaryOp, sign: Token, mut operand: Tree<DurationExpr>) -> Result<Tree<DurationExpr>, Stop> {
         let span = sign.span.to(operand.node.span);
         match &mut operand.node.kind {
             DurationKind::Number(seconds) | DurationKind::Duration(seconds) => {
-                if op == BinaryOp::Sub {
+                if op == UnaryOp::Minus {
                     *seconds = -*seconds;
                 }
                 operand.node.span = span;
                 Ok(operand)
             }
-            _ if op == BinaryOp::Add => Ok(operand),
-            _ => self.grow_duration(DurationKind::Negative(Box::new(operand.node)), span, operand.height),
+            _ if op == UnaryOp::Plus => Ok(operand),
+            _ => self.grow_duration(DurationKind::Unary(op, Box::new(operand.node)), span, operand.height),
         }
     }
 
     fn duration_primary(&mut self, asked: Asked) -> Result<Tree<DurationExpr>, Stop> {
-        if let Some(fact) = duration_fact(self.token.kind) {
+        if let Some(fact) = duration_fact(self.peek()) {
             let word = self.advance();
-            return self.duration_call(fact, word, asked);
+            let call = self.duration_call(fact, word, asked)?;
+            self.experimental(call.node.span)?;
+            return Ok(call);
         }
-        match self.token.kind {
-            TokenKind::Number | TokenKind::Duration => {
-                let span = self.token.span;
-                let (seconds, is_duration) = self.number_or_duration()?;
-                if seconds.abs() > SECONDS_MAX {
-                    return self.fail(span, "duration out of range");
-                }
-                let kind = if is_duration { DurationKind::Duration(seconds) } else { DurationKind::Number(seconds) };
-                self.grow_duration(kind, span, 0)
-            }
-            TokenKind::LeftParen => {
-                let open = self.advance();
-                let inner = self.duration_expression(LOOSEST, asked)?;
-                let Some(close) = self.accept(TokenKind::RightParen) else {
-                    return self.unexpected(asked.context, asked.expected);
-                };
-                self.experimental(inner.node.span)?;
-                let kind = DurationKind::Paren(Box::new(inner.node));
-                self.grow_duration(kind, open.span.to(close.span), inner.height)
-            }
-            _ => self.unexpected(asked.context, asked.expected),
+        if let TokenKind::LeftParen = self.peek() {
+            let open = self.advance();
+            let inner = self.duration_expression(LOOSEST, asked)?;
+            self.duration_token(TokenKind::RightParen, asked)?;
+            self.experimental(inner.node.span)?;
+            let span = open.span.to(inner.node.span);
+            return self.wrap(inner, span);
         }
+        let place = self.next().span;
+        self.duration_number(asked, place)
+    }
+
+    /// A literal; `place` is what is wrong if there is no such duration.
+    fn duration_number(&mut self, asked: Asked, place: Span) -> Result<Tree<DurationExpr>, Stop> {
+        if !matches!(self.peek(), TokenKind::Number | TokenKind::Duration) {
+            return self.unexpected(asked.context, asked.expected);
+        }
+        let span = self.next().span;
+        let (seconds, is_duration) = self.number_or_duration()?;
+        if seconds.abs() > SECONDS_MAX {
+            return self.fail(place, "duration out of range");
+        }
+        let kind = if is_duration { DurationKind::Duration(seconds) } else { DurationKind::Number(seconds) };
+        self.grow_duration(kind, span, 0)
+    }
+
+    /// `(inner)`; parentheses around parentheses are none. `span` is that of a number in them.
+    fn wrap(&mut self, inner: Tree<DurationExpr>, span: Span) -> Result<Tree<DurationExpr>, Stop> {
+        let span = match inner.node.kind {
+            DurationKind::Paren(_) => return Ok(inner),
+            DurationKind::Number(_) | DurationKind::Duration(_) => span,
+            _ => inner.node.span,
+        };
+        self.grow_duration(DurationKind::Paren(Box::new(inner.node)), span, inner.height)
     }
 
     /// `step()`, `range()`, `min_of(a, b)` or `max_of(a, b)`, whose word has been read.
     fn duration_call(&mut self, fact: Fact, word: Token, asked: Asked) -> Result<Tree<DurationExpr>, Stop> {
-        let (kind, close, height) = match fact {
-            Fact::MinOf | Fact::MaxOf => {
-                let lhs = self.duration_argument(TokenKind::LeftParen, asked)?;
-                let rhs = self.duration_argument(TokenKind::Comma, asked)?;
-                let Some(close) = self.accept(TokenKind::RightParen) else {
-                    return self.unexpected(asked.context, asked.expected);
-                };
-                let (height, sides) = (lhs.height.max(rhs.height), Box::new((lhs.node, rhs.node)));
-                let kind = if fact == Fact::MinOf { DurationKind::MinOf(sides) } else { DurationKind::MaxOf(sides) };
-                (kind, close, height)
-            }
-            _ => {
-                let close = self.empty_parens(asked)?;
-                (if fact == Fact::Range { DurationKind::Range } else { DurationKind::Step }, close, 0)
-            }
-        };
-        let span = word.span.to(close.span);
-        self.experimental(span)?;
+        if let Fact::Step | Fact::Range = fact {
+            let close = self.empty_parens(asked)?;
+            let kind = if fact == Fact::Range { DurationKind::Range } else { DurationKind::Step };
+            return self.grow_duration(kind, word.span.to(close.span), 0);
+        }
+        self.duration_token(TokenKind::LeftParen, asked)?;
+        let lhs = self.duration_expression(LOOSEST, asked)?;
+        self.duration_token(TokenKind::Comma, asked)?;
+        let rhs = self.duration_expression(LOOSEST, asked)?;
+        self.duration_token(TokenKind::RightParen, asked)?;
+        let (span, height) = (lhs.node.span.to(rhs.node.span), lhs.height.max(rhs.height));
+        let sides = Box::new((lhs.node, rhs.node));
+        let kind = if fact == Fact::MinOf { DurationKind::MinOf(sides) } else { DurationKind::MaxOf(sides) };
         self.grow_duration(kind, span, height)
     }
 
-    fn duration_argument(&mut self, before: TokenKind, asked: Asked) -> Result<Tree<DurationExpr>, Stop> {
-        match self.accept(before) {
-            Some(_) => self.duration_expression(LOOSEST, asked),
+    fn duration_token(&mut self, kind: TokenKind, asked: Asked) -> Result<Token, Stop> {
+        match self.accept(kind) {
+            Some(token) => Ok(token),
             None => self.unexpected(asked.context, asked.expected),
         }
     }

@@ -19,7 +19,7 @@ impl Parser<'_> {
         let mut labels = Vec::new();
         while self.accept(TokenKind::RightParen).is_none() {
             labels.push(self.grouping_label()?);
-            if self.accept(TokenKind::Comma).is_none() && self.token.kind != TokenKind::RightParen {
+            if self.accept(TokenKind::Comma).is_none() && self.peek() != TokenKind::RightParen {
                 return self.unexpected(GROUPING, "\",\" or \")\"");
             }
         }
@@ -27,12 +27,14 @@ impl Parser<'_> {
     }
 
     fn grouping_label(&mut self) -> Result<String, Stop> {
-        match self.token.kind {
+        match self.peek() {
             TokenKind::String => {
                 let token = self.advance();
                 let label = literal::unquote(token.text(self.text));
-                if label.is_empty() {
-                    return self.fail(token.span, "invalid label name for grouping: \"\"");
+                // Bytes that are no text have become replacement characters.
+                if label.is_empty() || label.contains(char::REPLACEMENT_CHARACTER) {
+                    let quoted = literal::quote(&label);
+                    return self.fail(token.span, format!("invalid label name for grouping: {quoted}"));
                 }
                 Ok(label)
             }
@@ -47,7 +49,7 @@ impl Parser<'_> {
         let mut matchers = Vec::new();
         while self.accept(TokenKind::RightBrace).is_none() {
             matchers.push(self.matcher()?);
-            if self.accept(TokenKind::Comma).is_none() && self.token.kind != TokenKind::RightBrace {
+            if self.accept(TokenKind::Comma).is_none() && self.peek() != TokenKind::RightBrace {
                 return self.unexpected(MATCHING, "\",\" or \"}\"");
             }
         }
@@ -55,7 +57,7 @@ impl Parser<'_> {
     }
 
     fn matcher(&mut self) -> Result<Matcher, Stop> {
-        let quoted = match self.token.kind {
+        let quoted = match self.peek() {
             TokenKind::Identifier => false,
             TokenKind::String => true,
             _ => return self.unexpected(MATCHING, "identifier or \"}\""),
@@ -63,7 +65,7 @@ impl Parser<'_> {
         let label = self.advance();
         let name = label.text(self.text);
         let name = if quoted { literal::unquote(name) } else { name.to_owned() };
-        let op = match self.token.kind {
+        let op = match self.peek() {
             TokenKind::Assign => MatchOp::Equal,
             TokenKind::Operator(BinaryOp::NotEq) => MatchOp::NotEqual,
             TokenKind::Matches => MatchOp::Regex,
@@ -72,7 +74,7 @@ impl Parser<'_> {
             _ => return self.unexpected(MATCHING, "label matching operator"),
         };
         self.advance();
-        let Token { kind: TokenKind::String, span } = self.token else {
+        let Token { kind: TokenKind::String, span } = self.next() else {
             return self.unexpected(MATCHING, "string");
         };
         let value = literal::unquote(self.advance().text(self.text));

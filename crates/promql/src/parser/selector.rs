@@ -14,10 +14,10 @@ impl Parser<'_> {
 
     /// The selector whose name, if it has one, has been read.
     pub(super) fn selector(&mut self, name: Option<Token>) -> Result<(VectorSelector, Span), Stop> {
-        let start = name.map_or(self.token.span.start, |name| name.span.start);
+        let start = name.unwrap_or_else(|| self.next()).span.start;
         let name = name.map(|name| name.text(self.text).to_owned());
         let mut matchers = Vec::new();
-        if self.token.kind == TokenKind::LeftBrace {
+        if self.peek() == TokenKind::LeftBrace {
             matchers = self.matchers()?;
         }
         matchers.extend(name.as_ref().map(|name| Matcher::equal(METRIC_NAME, name)));
@@ -28,7 +28,7 @@ impl Parser<'_> {
     /// The expression with all modifiers that follow it.
     pub(super) fn modified(&mut self, mut tree: Tree<Expr>) -> Result<Tree<Expr>, Stop> {
         loop {
-            match self.token.kind {
+            match self.peek() {
                 TokenKind::LeftBracket => tree = self.range(tree)?,
                 TokenKind::Keyword(Keyword::Offset) => self.offset(&mut tree.node)?,
                 TokenKind::At => self.at(&mut tree.node)?,
@@ -66,7 +66,7 @@ impl Parser<'_> {
 
     /// The part of `[5m:1m]` after the colon.
     fn subquery(&mut self, tree: Tree<Expr>, range: Amount) -> Result<Tree<Expr>, Stop> {
-        let step = match self.token.kind {
+        let step = match self.peek() {
             TokenKind::RightBracket => Amount { milliseconds: 0, expr: None },
             _ => self.positive_duration(Asked::STEP)?,
         };
@@ -111,7 +111,7 @@ impl Parser<'_> {
     fn at(&mut self, expr: &mut Expr) -> Result<(), Stop> {
         let asked = Asked { context: "@", expected: "timestamp" };
         self.advance();
-        let at = match self.token.kind {
+        let at = match self.peek() {
             TokenKind::Fact(fact @ (Fact::Start | Fact::End)) => {
                 self.advance();
                 self.empty_parens(asked)?;

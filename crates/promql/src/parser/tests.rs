@@ -190,6 +190,17 @@ fn errors_stand_where_the_fault_is() {
         ("foo[5m:1m:]", "1:10: parse error: unexpected colon ':'"),
         ("foo)", "1:5: parse error: unexpected right parenthesis ')'"),
         ("foo[:5m]", "1:6: parse error: unexpected colon before duration in duration expression"),
+        (
+            "foo[5m][:1m]",
+            "1:9: parse error: unexpected \":\" in subquery or range selector, expected number, duration, step(), or range()",
+        ),
+        ("0xee", "1:1: parse error: bad number or duration syntax: \"0xee\""),
+        (".5.5", "1:1: parse error: error parsing number: strconv.ParseFloat: parsing \".5.5\": invalid syntax"),
+        ("a * on (x) group_left * b", "1:23: parse error: unexpected <op:*> in grouping opts, expected \"(\""),
+        ("'\u{fffd}'", "1:1: parse error: invalid UTF-8 rune"),
+        ("sum(\"\\\n\")", "1:5: parse error: unknown escape sequence U+000A"),
+        ("a - on (b) 'x'", "1:12: parse error: binary expression must contain only scalar and instant vector types"),
+        ("info(rate({}), foo)", "1:16: parse error: expected label selectors only, got vector selector instead"),
         ("foo @ start", "1:12: parse error: unexpected end of input in @, expected timestamp"),
         ("foo @ 1 @ 2", "1:1: parse error: @ <timestamp> may not be set multiple times"),
         ("foo anchored smoothed", "1:1: parse error: anchored and smoothed modifiers cannot be used together"),
@@ -206,6 +217,28 @@ fn errors_stand_where_the_fault_is() {
     for (query, wanted) in cases {
         assert_eq!(refusal(query), wanted, "{query}");
     }
+}
+
+#[test]
+fn faults_are_told_in_the_order_of_the_text() {
+    let cases = [
+        // What is complete is judged before the next token is read…
+        ("unknown(1) $", "1:1: parse error: unknown function with name \"unknown\""),
+        ("{a=~\"[\" $", "1:2: parse error: error parsing regexp: missing closing ]: `[`"),
+        // …and what may go on is not.
+        ("sum(a, b) $", "1:11: parse error: unexpected character: '$'"),
+        ("a[-1 $", "1:6: parse error: unexpected character: '$'"),
+        ("a offset 1 offset 2 $", "1:1: parse error: offset may not be set multiple times"),
+    ];
+    for (query, wanted) in cases {
+        assert_eq!(refusal(query), wanted, "{query}");
+    }
+}
+
+#[test]
+fn a_step_needs_no_number_before_it() {
+    let ExprKind::Subquery(subquery) = read("a[range():step()]").kind else { panic!() };
+    assert!(matches!(subquery.range_expr.unwrap().kind, DurationKind::Range));
 }
 
 #[test]

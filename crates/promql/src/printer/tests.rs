@@ -31,6 +31,15 @@ fn expressions_are_printed_canonically() {
         ("foo[-(2*3s)+step()] offset (+5)", "foo[-(2 * 3s) + step()] offset (5)"),
         ("foo[min_of(range(),1m):2*step()]", "foo[min_of(range(), 1m):2 * step()]"),
         ("vector(5m) + 1e3 - 0x10 * -Inf", "vector(5m) + 1000 - 16 * -Inf"),
+        ("vector(1s1ms)", "vector(1s1ms)"),
+        ("a + fill (1e6) b", "a + fill (1e+06) b"),
+        ("a + fill_left (1e-5) fill_right (NaN) b", "a + fill_left (1e-05) fill_right (NaN) b"),
+        ("a offset (((5m)) - ((step() * 2)))", "a offset ((5m) - (step() * 2))"),
+        ("a offset +step()", "a offset step()"),
+        ("a offset - -5m - 3", "a offset + +5m - 3"),
+        ("a offset - -step() * 3", "a offset --step() * 3"),
+        ("a offset + -2 ^ 2", "a offset + +-2 ^ 2"),
+        (r#"a{b="\ufffd",c="\u0939\u093f\u200b"}"#, r#"a{b="\ufffd",c="हि\u200b"}"#),
     ];
     for (query, wanted) in cases {
         assert_eq!(read(query).to_string(), wanted, "{query}");
@@ -51,6 +60,11 @@ fn long_expressions_take_several_lines() {
 
     let topk = format!("topk(\n  scalar(some_other_metric),\n  {selector}\n)[1h:]");
     assert_eq!(pretty(&read(&format!("topk(scalar(some_other_metric), {selector})[1h:]"))), topk);
+    // A subquery that fits is not indented, one that does not is.
+    let short = format!("quantile_over_time(\n  0.95,\n{selector}[1h:1m]\n)");
+    assert_eq!(pretty(&read(&format!("quantile_over_time(0.95, {selector}[1h:1m])"))), short);
+    let long = format!("max_over_time(\n  {selector}[1h:1m] @ start() offset 10m\n)");
+    assert_eq!(pretty(&read(&format!("max_over_time({selector}[1h:1m] @ start() offset 10m)"))), long);
     let paren = format!("(\n    {selector}\n  +\n    {selector}\n)");
     assert_eq!(pretty(&read(&format!("({selector} + {selector})"))), paren);
 }
@@ -93,7 +107,7 @@ fn erase_duration(expr: &mut Option<Box<DurationExpr>>) {
     fn walk(expr: &mut DurationExpr) {
         expr.span = Span::default();
         match &mut expr.kind {
-            DurationKind::Negative(inner) | DurationKind::Paren(inner) => walk(inner),
+            DurationKind::Unary(_, inner) | DurationKind::Paren(inner) => walk(inner),
             DurationKind::Binary(_, sides) | DurationKind::MinOf(sides) | DurationKind::MaxOf(sides) => {
                 walk(&mut sides.0);
                 walk(&mut sides.1);
@@ -127,7 +141,15 @@ fn duration() -> BoxedStrategy<String> {
 
 fn modifiers() -> impl Strategy<Value = String> + Clone {
     let at = one_of(&["", " @ 1.5", " @ -7", " @ start()", " @ end()"]);
-    let offset = one_of(&["", " offset 5m", " offset -1h1ms", " offset step()", " offset (2 ^ 3)", " offset -(5m)"]);
+    let offset = one_of(&[
+        "",
+        " offset 5m",
+        " offset -1h1ms",
+        " offset step()",
+        " offset (2 ^ 3)",
+        " offset -(5m)",
+        " offset + -2 ^ 2 * 3",
+    ]);
     (at, offset).prop_map(|(at, offset)| at + &offset)
 }
 
