@@ -6,6 +6,7 @@
 mod histogram;
 mod numbers;
 mod query;
+mod syntax_tree;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use std::convert::Infallible;
 
 pub(crate) use query::{Timings, query_answer};
+pub(crate) use syntax_tree::syntax_tree;
 
 /// A body is sent in pieces of about this many bytes: large enough that sending them costs nothing beside rendering,
 /// small enough that a connection holds little.

@@ -1,4 +1,4 @@
-//! `query`, `query_range` and `format_query`: parse the parameters, run the query, render its answer.
+//! `query`, `query_range`, `format_query` and `parse_query`: parse the parameters, run the query, render its answer.
 
 use crate::app::{App, AppState};
 use crate::http::auth::Tenant;
@@ -22,6 +22,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/query", get(query).post(query))
         .route("/query_range", get(query_range).post(query_range))
         .route("/format_query", get(format_query).post(format_query))
+        .route("/parse_query", get(parse_query).post(parse_query))
 }
 
 /// Steps of a range query, the first one not counted: a screen has fewer pixels. Prometheus' number.
@@ -63,10 +64,14 @@ async fn query_range(
 }
 
 async fn format_query(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {
-    Ok(json::success(&pretty(&parse_query(&params)?)))
+    Ok(json::success(&pretty(&expression(&params)?)))
 }
 
-fn parse_query(params: &Params) -> Result<Expr, ApiError> {
+async fn parse_query(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {
+    Ok(json::success(&json::syntax_tree(&expression(&params)?)))
+}
+
+fn expression(params: &Params) -> Result<Expr, ApiError> {
     let text = params.get("query").unwrap_or_default();
     parse(text, &ParseOptions::default()).map_err(|error| ApiError::invalid_parameter("query", error))
 }
@@ -103,7 +108,7 @@ impl Asked {
     fn over(params: &Params, app: &App, limit: Option<usize>, grid: (i64, i64, i64)) -> Result<Self, ApiError> {
         let timeout = params.get("timeout").map(|_| params.duration("timeout")).transpose()?;
         let lookback_ms = lookback_ms(params)?.unwrap_or(app.config.query.lookback.ms);
-        let expr = Arc::new(parse_query(params)?);
+        let expr = Arc::new(expression(params)?);
         let text = Arc::from(params.get("query").unwrap_or_default());
         let (start_ms, end_ms, step_ms) = grid;
         let request = QueryRequest {
