@@ -19,7 +19,7 @@ pub use histogram::{
     HISTOGRAM_CHUNK_BYTES, HISTOGRAM_CHUNK_SAMPLES_MIN, HistogramAppender, HistogramIterator, HistogramRef, NextChunk,
 };
 pub use merge::{
-    decode_histograms_into, decode_into, measurement_at, merge_chunks, merge_into, merge_samples, sample_at,
+    decode_histograms_into, decode_into, encode, measurement_at, merge_chunks, merge_into, merge_samples, sample_at,
 };
 pub use xor::{CHUNK_SAMPLES_MAX, XorAppender, XorIterator};
 pub use xor2::{StartedSample, Xor2Appender, Xor2Iterator};

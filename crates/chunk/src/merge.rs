@@ -9,7 +9,8 @@ use crate::{
     Chunk, ChunkError, Columns, Encoding, HistogramColumns, HistogramIterator, Samples, XorIterator, histogram, xor,
     xor2,
 };
-use encode::{encode, encode_floats};
+pub use encode::encode;
+use encode::encode_floats;
 use gather::Gathered;
 use longhaul_model::{CounterResetHint, Measurement, TimeRange, Value};
 use std::sync::Arc;

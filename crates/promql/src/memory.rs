@@ -2,9 +2,12 @@
 
 use crate::source::{SelectRequest, SeriesSet, SeriesSource, SourceError};
 use async_trait::async_trait;
-use longhaul_chunk::{SeriesChunks, StartedSample, Xor2Appender, XorAppender};
-use longhaul_model::{Labels, Sample};
+use longhaul_chunk::{SeriesChunks, XorAppender, encode};
+use longhaul_model::{Labels, Measurement, Sample};
 use std::sync::Arc;
+
+/// Samples in a chunk at most, as in a head.
+const CHUNK_SAMPLES: usize = 120;
 
 /// Series in label order.
 #[derive(Clone, Debug)]
@@ -20,7 +23,7 @@ impl MemorySource {
         Self { series: Arc::new(series), batch_series: 256 }
     }
 
-    /// Encodes samples (rising times) in chunks of 120.
+    /// Encodes samples (rising times) in chunks.
     pub fn from_samples<'a>(series: impl IntoIterator<Item = (Labels, &'a [Sample])>) -> Self {
         let chunks = |samples: &[Sample]| {
             let seal = |run: &[Sample]| {
@@ -28,21 +31,18 @@ impl MemorySource {
                 run.iter().for_each(|sample| chunk.append(sample.t_ms, sample.value));
                 chunk.seal()
             };
-            samples.chunks(120).map(seal).collect()
+            samples.chunks(CHUNK_SAMPLES).map(seal).collect()
         };
         let all = series.into_iter().map(|(labels, samples)| SeriesChunks { labels, chunks: chunks(samples) });
         Self::new(all.collect())
     }
 
-    /// The same for samples that may have start timestamps.
-    pub fn from_started<'a>(series: impl IntoIterator<Item = (Labels, &'a [StartedSample])>) -> Self {
-        let chunks = |samples: &[StartedSample]| {
-            let seal = |run: &[StartedSample]| {
-                let mut chunk = Xor2Appender::new();
-                run.iter().for_each(|it| chunk.append(it.start_ms, it.sample.t_ms, it.sample.value));
-                chunk.seal()
-            };
-            samples.chunks(120).map(seal).collect()
+    /// The same for samples of any kind, which may have start timestamps; a series may have changed its kind.
+    pub fn from_measurements<'a>(series: impl IntoIterator<Item = (Labels, &'a [Measurement])>) -> Self {
+        let chunks = |samples: &[Measurement]| {
+            let mut chunks = Vec::new();
+            encode(samples.iter().cloned(), CHUNK_SAMPLES as u16, &mut chunks);
+            chunks
         };
         let all = series.into_iter().map(|(labels, samples)| SeriesChunks { labels, chunks: chunks(samples) });
         Self::new(all.collect())

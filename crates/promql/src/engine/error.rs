@@ -60,8 +60,8 @@ impl From<SourceError> for QueryError {
 impl From<ChunkError> for QueryError {
     fn from(error: ChunkError) -> Self {
         match error {
-            ChunkError::Unsupported(_) => Self::Execution("native histograms are not supported yet".to_owned()),
-            corrupt => Self::Storage(corrupt.to_string()),
+            ChunkError::Unsupported(_) => Self::Execution(error.to_string()),
+            ChunkError::Corrupt { .. } => Self::Storage(error.to_string()),
         }
     }
 }

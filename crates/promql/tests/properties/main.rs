@@ -3,6 +3,7 @@
 mod budget;
 mod cancel;
 mod data;
+mod footprint;
 mod generate;
 mod instant;
 mod print;
