@@ -1,17 +1,15 @@
 //! 385 queries of the PromQL compliance suite, each as range and as instant query, against recorded answers of
 //! Prometheus 2.53.
 
-use crate::conformance;
-use flate2::read::GzDecoder;
+use crate::{conformance, json_labels, json_lines};
 use futures::executor::block_on;
-use longhaul_model::{Labels, STALE_NAN_BITS, Sample};
+use longhaul_model::{STALE_NAN_BITS, Sample};
 use longhaul_promql::source::SeriesSource;
 use longhaul_promql::{Budget, Engine, EngineSettings, QueryError, QueryRequest, Value};
 use longhaul_testkit::dataset::Dataset;
 use longhaul_testkit::storage;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,7 +27,7 @@ fn answers_are_prometheus_answers() {
     let Some(data) = conformance("oracle/demo-data.jsonl.gz") else { return };
     let data = load(data);
     let engine = Engine::new(EngineSettings::default());
-    let cases: Vec<Json> = lines(conformance("oracle/promql-compliance-golden.jsonl.gz").unwrap()).collect();
+    let cases: Vec<Json> = json_lines(conformance("oracle/promql-compliance-golden.jsonl.gz").unwrap()).collect();
     assert_eq!(cases.len(), QUERIES);
     for way in storage::ALL {
         let source = way.store(&data).unwrap();
@@ -41,24 +39,15 @@ fn answers_are_prometheus_answers() {
     }
 }
 
-fn lines(path: PathBuf) -> impl Iterator<Item = Json> {
-    let file = std::fs::File::open(path).unwrap();
-    BufReader::new(GzDecoder::new(file)).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-}
-
-fn labels(json: &Json) -> Labels {
-    Labels::from_pairs(json.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())))
-}
-
 fn load(path: PathBuf) -> Dataset {
     let mut data = Dataset::default();
-    for line in lines(path) {
+    for line in json_lines(path) {
         let sample = |sample: &Json| {
             let value = sample[1].as_f64().unwrap_or(f64::from_bits(STALE_NAN_BITS));
             Sample::new(sample[0].as_i64().unwrap(), value).into()
         };
         let samples: Vec<_> = line["samples"].as_array().unwrap().iter().map(sample).collect();
-        data.append(&labels(&line["labels"]), &samples).unwrap();
+        data.append(&json_labels(&line["labels"]), &samples).unwrap();
     }
     data
 }
@@ -97,7 +86,9 @@ fn number(json: &Json) -> Option<f64> {
 fn expected_range(case: &Json) -> Series {
     let series = case["result"].as_array().unwrap().iter();
     series
-        .map(|one| (labels(&one["metric"]).to_string(), one["values"].as_array().unwrap().iter().map(number).collect()))
+        .map(|one| {
+            (json_labels(&one["metric"]).to_string(), one["values"].as_array().unwrap().iter().map(number).collect())
+        })
         .collect()
 }
 
@@ -106,7 +97,7 @@ fn expected_instant(instant: &Json) -> Series {
         return Series::from([("{}".to_owned(), vec![number(&instant["result"][1])])]);
     }
     let series = instant["result"].as_array().unwrap().iter();
-    series.map(|one| (labels(&one["metric"]).to_string(), vec![number(&one["value"][1])])).collect()
+    series.map(|one| (json_labels(&one["metric"]).to_string(), vec![number(&one["value"][1])])).collect()
 }
 
 fn range_series(value: Value, start_ms: i64, step_ms: i64) -> Series {
