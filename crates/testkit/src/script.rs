@@ -29,4 +29,4 @@ pub use eval::{Eval, EvalTime};
 pub use expectation::Expectation;
 pub use load::Load;
 pub use parse::{Command, ScriptError, parse};
-pub use run::{Case, Failure, Mode, engine, run};
+pub use run::{Case, Failure, Mode, engine, load, run};

@@ -103,6 +103,23 @@ pub fn run(
     Ok(cases)
 }
 
+/// What a script without an `eval` loads.
+///
+/// # Errors
+/// If the script breaks the rules of the language.
+pub fn load(script: &str) -> Result<Dataset, ScriptError> {
+    let mut data = Dataset::default();
+    for (line, command) in parse(script)? {
+        let error = |reason: String| ScriptError { line, reason };
+        match command {
+            Command::Clear => data = Dataset::default(),
+            Command::Load(load) => load.apply(&mut data).map_err(error)?,
+            Command::Eval(_) => return Err(error("here samples are loaded, and nothing else".to_owned())),
+        }
+    }
+    Ok(data)
+}
+
 struct Queries<'a> {
     engine: &'a Engine,
     source: Arc<dyn SeriesSource>,
