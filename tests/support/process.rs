@@ -89,6 +89,15 @@ impl Process {
         self.child.id()
     }
 
+    /// The processor time that it has used so far, in steps of 10 ms (`/proc`, proc(5)).
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        // utime and stime are the 14th and 15th field, the name in parentheses the second.
+        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// SIGKILL: no destructor, no flush, nothing.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -26,6 +26,7 @@ mod ranges;
 mod samples;
 mod select;
 mod series;
+mod status;
 mod symbols;
 mod table;
 
@@ -34,6 +35,7 @@ pub use head::{Head, HeadError, HeadSettings, HeadStats, OlderSamples, RangeStat
 pub use identity::{HashSeed, Numbers, SeriesKey};
 pub use select::HeadSeries;
 pub use series::Series;
+pub use status::{Counted, HeadStatus};
 
 #[cfg(test)]
 mod tests;

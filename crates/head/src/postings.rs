@@ -116,6 +116,11 @@ impl Postings {
         self.name(name).into_iter().flat_map(|it| it.values.iter().map(|it| it.0))
     }
 
+    /// All values of a name, each with how many series have it.
+    pub(crate) fn counts(&self, name: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.name(name).into_iter().flat_map(|it| it.values.iter().map(|(value, list)| (*value, list.len())))
+    }
+
     /// The series in which `name` has one of `values`.
     pub(crate) fn union(&self, name: u32, values: impl IntoIterator<Item = u32>) -> RoaringBitmap {
         let (mut ids, mut bitmaps) = (Vec::new(), Vec::new());
@@ -159,6 +164,14 @@ impl List {
                 *self = Self::Many(Box::new(ids.collect()));
             }
             Self::Many(bitmap) => drop(bitmap.insert(id)),
+        }
+    }
+
+    fn len(&self) -> u64 {
+        match self {
+            Self::One(_) => 1,
+            Self::Few(list) => list.len() as u64,
+            Self::Many(bitmap) => bitmap.len(),
         }
     }
 

@@ -378,6 +378,28 @@ impl Expr {
 }
 
 impl BinaryOp {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Mod,
+        Self::Pow,
+        Self::Atan2,
+        Self::TrimUpper,
+        Self::TrimLower,
+        Self::Eq,
+        Self::NotEq,
+        Self::Less,
+        Self::LessEq,
+        Self::Greater,
+        Self::GreaterEq,
+        Self::And,
+        Self::Or,
+        Self::Unless,
+    ];
+
     /// `==`, `!=`, `<`, `<=`, `>`, `>=`
     pub fn is_comparison(self) -> bool {
         matches!(self, Self::Eq | Self::NotEq | Self::Less | Self::LessEq | Self::Greater | Self::GreaterEq)
@@ -390,6 +412,24 @@ impl BinaryOp {
 }
 
 impl AggregateOp {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Sum,
+        Self::Min,
+        Self::Max,
+        Self::Avg,
+        Self::Count,
+        Self::Group,
+        Self::Stddev,
+        Self::Stdvar,
+        Self::TopK,
+        Self::BottomK,
+        Self::Quantile,
+        Self::CountValues,
+        Self::LimitK,
+        Self::LimitRatio,
+    ];
+
     /// The type of the parameter, for those that have one.
     pub fn param_type(self) -> Option<ValueType> {
         match self {

@@ -1,16 +1,20 @@
 //! Head, parts and blocks of one tenant as a single source of series.
 //!
 //! Layer 4. A [`TenantView`] is what a query has pinned; [`TenantSource`] answers the engine's selections from it, and
-//! the look-ups of label names, values and series. [`BlockCache`] keeps opened blocks of the bucket between queries.
+//! the look-ups of label names, values and series, and the newest samples ([`Newest`]). [`BlockCache`] keeps opened blocks
+//! of the bucket between queries.
 //!
 //! Knows nothing of HTTP, of writing, or of what a query computes.
 
 mod block_cache;
 mod labels;
+mod newest;
 mod pick;
 mod select;
+mod status;
 mod view;
 
 pub use block_cache::BlockCache;
 pub use labels::LabelRequest;
+pub use newest::Newest;
 pub use view::{TenantSource, TenantView};

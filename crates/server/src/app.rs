@@ -1,6 +1,7 @@
 //! What every handler shares.
 
 use crate::config::Config;
+use crate::http::error::ApiError;
 use crate::metrics::Metrics;
 use longhaul_bucket::BucketError;
 use longhaul_ingest::{Ingester, Pin, WriteLimits};
@@ -38,6 +39,11 @@ impl Deref for AppState {
 }
 
 impl App {
+    /// Waits until one more query may run.
+    pub(crate) async fn query_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.query_slots.clone().acquire_owned().await.map_err(|_| ApiError::internal("shutting down"))
+    }
+
     /// Pins a tenant's data for a query. The query's slot is held as long as anything reads from it: work that a client
     /// has walked away from still counts.
     pub(crate) async fn source(

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use tokio::sync::Semaphore;
 
 /// Upper bounds of request durations, seconds.
 const DURATIONS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -36,7 +37,13 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(ingester: Ingester, store: Arc<StoreMetrics>) -> Self {
+    /// `query_slots` has `queries_max` permits, of which each query holds one for as long as anything works for it.
+    pub(crate) fn new(
+        ingester: Ingester,
+        store: Arc<StoreMetrics>,
+        query_slots: Arc<Semaphore>,
+        queries_max: usize,
+    ) -> Self {
         let mut registry = Registry::with_prefix("longhaul");
         let requests = Family::default();
         registry.register("http_requests", "HTTP requests by route and status", requests.clone());
@@ -44,6 +51,7 @@ impl Metrics {
         registry.register("http_request_duration_seconds", "Time to answer HTTP requests", durations.clone());
         registry.register_collector(Box::new(IngestCollector { ingester }));
         registry.register_collector(Box::new(StoreCollector { store }));
+        registry.register_collector(Box::new(QueryCollector { query_slots, queries_max }));
         Self { registry, requests, durations }
     }
 
@@ -129,6 +137,20 @@ impl Collector for StoreCollector {
             counter(&mut encoder, name, help, value.load(Relaxed))?;
         }
         Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct QueryCollector {
+    query_slots: Arc<Semaphore>,
+    queries_max: usize,
+}
+
+impl Collector for QueryCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let running = self.queries_max.saturating_sub(self.query_slots.available_permits());
+        gauge(&mut encoder, "queries_running", "Queries that something works for", running as u64)?;
+        gauge(&mut encoder, "queries_running_max", "Queries that may run at once", self.queries_max as u64)
     }
 }
 

@@ -61,13 +61,15 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     .await?;
 
     let threads = if config.query.threads == 0 { cores } else { config.query.threads };
+    let queries_max = config.query.concurrent_max;
+    let query_slots = Arc::new(Semaphore::new(queries_max));
     let app = AppState(Arc::new(App {
         write_limits: config.write_limits(),
         started_ms: clock.now_ms(),
-        metrics: Metrics::new(ingester.clone(), store.metrics().clone()),
+        metrics: Metrics::new(ingester.clone(), store.metrics().clone(), query_slots.clone(), queries_max),
         engine: Engine::new(EngineSettings { threads, ..EngineSettings::default() }),
         blocks: Arc::new(BlockCache::new(config.query.open_blocks_max)),
-        query_slots: Arc::new(Semaphore::new(config.query.concurrent_max)),
+        query_slots,
         clock,
         ingester,
         config,

@@ -39,4 +39,7 @@ pub enum WireError {
         /// What is wrong there.
         what: &'static str,
     },
+    /// A remote read request that is no message, or asks for what cannot be: the text says what.
+    #[error("{0}")]
+    Read(String),
 }

@@ -1,12 +1,16 @@
-//! Bytes of remote write to and from `model` types: the second step of a sample's way, between the HTTP body and the
-//! ingester.
+//! Bytes of Prometheus' protocols to and from `model` types: between HTTP bodies and what ingests or queries.
 //!
-//! Layer 1. [`snappy`] opens a body within a cap, [`remote_write`] walks the protobuf without copying labels out of it;
-//! [`proto`] holds the generated types for everything that is not hot, and is the tests' oracle.
+//! Layer 1. [`snappy`] opens a body within a cap, [`remote_write`] walks the protobuf without copying labels out of it.
+//! [`remote_read`] takes questions and lays out their answers, [`exposition`] writes what is scraped, [`names`] escapes
+//! names where not every character fits. [`proto`] holds the generated types for everything that is not hot, and is the
+//! tests' oracle.
 //!
 //! Knows nothing of HTTP, tenants or what becomes of a batch.
 
+pub mod exposition;
+pub mod names;
 pub mod proto;
+pub mod remote_read;
 pub mod remote_write;
 pub mod snappy;
 

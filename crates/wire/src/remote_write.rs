@@ -13,6 +13,7 @@ mod encode;
 
 pub use decode::{DecodeLimits, decode};
 pub use encode::{Encoder, encode};
+pub(crate) use encode::{push_sample, push_varint};
 
 #[cfg(doc)]
 use longhaul_model::LabelSection;

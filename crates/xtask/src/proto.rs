@@ -26,8 +26,9 @@ mod task {
     use crate::run::{Outcome, root};
     use std::path::Path;
 
-    const SOURCES: [&str; 3] = ["prometheus/write.proto", "prometheus/read.proto", "prometheus/write_v2.proto"];
-    const GENERATED: [&str; 2] = ["prometheus.rs", "io.prometheus.write.v2.rs"];
+    const SOURCES: [&str; 4] =
+        ["prometheus/write.proto", "prometheus/read.proto", "prometheus/write_v2.proto", "prometheus/metrics.proto"];
+    const GENERATED: [&str; 3] = ["prometheus.rs", "io.prometheus.write.v2.rs", "io.prometheus.client.rs"];
 
     fn generate_into(dir: &Path) -> Outcome<()> {
         let descriptors = protox::compile(SOURCES, [root().join("proto")])?;

@@ -156,6 +156,11 @@ impl Engine {
         Self { settings, pool }
     }
 
+    /// How it works.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
     /// Parses and plans without running: what the query would fetch and do.
     pub fn explain(&self, request: &QueryRequest) -> Result<Plan, QueryError> {
         let mut expr = match &request.expr {

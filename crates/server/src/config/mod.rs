@@ -359,6 +359,17 @@ impl Config {
         Ok(())
     }
 
+    /// What of this bounds a tenant, as YAML: it may be shown to any.
+    pub fn tenant_yaml(&self) -> Result<String, ConfigError> {
+        #[derive(Serialize)]
+        struct Tenant<'a> {
+            limits: &'a LimitsConfig,
+            query: &'a QueryConfig,
+        }
+        let tenant = Tenant { limits: &self.limits, query: &self.query };
+        serde_saphyr::to_string(&tenant).map_err(|error| ConfigError(error.to_string()))
+    }
+
     /// The bucket's URL.
     pub fn store_url(&self) -> Result<String, ConfigError> {
         if let Some(url) = &self.store.url {

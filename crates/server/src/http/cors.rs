@@ -10,12 +10,11 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-const HEADERS: [(HeaderName, &str); 5] = [
+const HEADERS: [(HeaderName, &str); 4] = [
     (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
     (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     (ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
-    (VARY, "Origin"),
 ];
 
 /// Answers a preflight, and lets other origins read the answers.
@@ -25,14 +24,15 @@ pub(crate) async fn allow(request: Request, next: Next) -> Response {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
         _ => next.run(request).await,
     };
+    let headers = response.headers_mut();
+    let others = headers.remove(VARY);
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    if let Some(others) = others {
+        headers.append(VARY, others);
+    }
     if has_origin {
-        let headers = response.headers_mut();
-        let others = headers.remove(VARY);
         for (name, value) in HEADERS {
             headers.insert(name, HeaderValue::from_static(value));
-        }
-        if let Some(other) = others {
-            headers.append(VARY, other);
         }
     }
     response

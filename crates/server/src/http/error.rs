@@ -56,6 +56,11 @@ impl ApiError {
         Self { kind: ErrorKind::Internal, text: text.to_owned() }
     }
 
+    /// It is asked rightly, and this version does not do it.
+    pub(crate) fn not_built(text: impl ToString) -> Self {
+        Self::execution(text)
+    }
+
     fn execution(text: impl ToString) -> Self {
         Self { kind: ErrorKind::Execution, text: text.to_string() }
     }
@@ -109,6 +114,21 @@ impl From<SourceError> for ApiError {
 impl From<BucketError> for ApiError {
     fn from(error: BucketError) -> Self {
         Self::internal(error)
+    }
+}
+
+/// The same error as plain text, for routes that do not answer in JSON.
+pub(crate) struct TextError(ApiError);
+
+impl<E: Into<ApiError>> From<E> for TextError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for TextError {
+    fn into_response(self) -> Response {
+        (self.0.kind.status(), format!("{}\n", self.0.text)).into_response()
     }
 }
 

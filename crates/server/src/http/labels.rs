@@ -1,8 +1,7 @@
 //! `labels`, `label/<name>/values` and `series`: look-ups in what a tenant has.
 
-mod escaping;
-
 use crate::app::{App, AppState};
+use crate::http::allowance::Allowance;
 use crate::http::auth::Tenant;
 use crate::http::error::ApiError;
 use crate::http::json::{self, Notes};
@@ -10,12 +9,13 @@ use crate::http::params::Params;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::get;
 use longhaul_model::TenantId;
 use longhaul_promql::source::SourceError;
 use longhaul_query::{LabelRequest, TenantSource};
-use std::time::Duration;
+use longhaul_wire::names;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -37,9 +37,10 @@ async fn label_values(
     State(app): State<AppState>,
     Tenant(tenant): Tenant,
     name: Result<Path<String>, PathRejection>,
+    uri: Uri,
     params: Params,
 ) -> Result<Response, ApiError> {
-    let name = label_name(name)?;
+    let name = label_name(name, &uri)?;
     let limit = params.limit()?;
     let range = params.lookup_range()?;
     let selectors = params.selectors().map_err(ApiError::bad_data)?;
@@ -61,14 +62,40 @@ async fn series(State(app): State<AppState>, Tenant(tenant): Tenant, params: Par
 }
 
 /// The label in the path, as the client means it.
-fn label_name(name: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
-    // There is one way in which a path that led here cannot be taken apart.
-    let Path(name) = name.map_err(|_| ApiError::bad_data("invalid label name: it is not UTF-8"))?;
-    let name = escaping::unescape(&name);
+fn label_name(name: Result<Path<String>, PathRejection>, uri: &Uri) -> Result<String, ApiError> {
+    let invalid = |name: &str| ApiError::bad_data(format!("invalid label name: {name}"));
+    // There is one way in which a path that led here cannot be taken apart: the name is not UTF-8.
+    let Path(name) = name.map_err(|_| invalid(&quoted(uri.path().rsplit('/').nth(1).unwrap_or_default())))?;
+    let name = names::unescape(&name);
     if name.is_empty() {
-        return Err(ApiError::bad_data("invalid label name: \"\""));
+        return Err(invalid("\"\""));
     }
     Ok(name.into_owned())
+}
+
+/// A part of a path in quotes, as Go writes what need not be UTF-8.
+fn quoted(encoded: &str) -> String {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = encoded.get(encoded.len() - after.len()..).and_then(|after| after.get(..2));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%') {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    let mut text = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        text.extend(chunk.valid().chars().flat_map(char::escape_debug));
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text + "\""
 }
 
 /// Waits for a slot, pins the data, looks up, cuts to the limit; all of it within the time that a query may take.
@@ -79,14 +106,11 @@ async fn found<T>(
     look_up: impl AsyncFnOnce(&TenantSource) -> Result<Vec<T>, SourceError>,
 ) -> Result<(Vec<T>, Notes), ApiError> {
     let looked_up = async {
-        let slot = app.query_slots.clone().acquire_owned().await.map_err(|_| ApiError::internal("shutting down"))?;
-        let source = app.source(tenant, slot).await?;
+        let source = app.source(tenant, app.query_slot().await?).await?;
         let items = look_up(&source).await?;
         Ok((items, Notes { warnings: source.warnings().to_vec(), infos: Vec::new() }))
     };
-    let time_max = Duration::from_millis(app.config.query.timeout.ms.max(0) as u64);
-    let looked_up = tokio::time::timeout(time_max, looked_up).await;
-    let (mut items, mut notes) = looked_up.unwrap_or_else(|_| Err(ApiError::timed_out("label lookup")))?;
+    let (mut items, mut notes) = Allowance::new(app, None).within("label lookup", looked_up).await?;
     notes.truncate(&mut items, limit);
     Ok((items, notes))
 }

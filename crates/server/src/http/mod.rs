@@ -1,39 +1,73 @@
 //! The HTTP surface: what is where. Handlers parse, call and render; what they call lives in the crates below.
 
 pub(crate) mod admin;
+pub(crate) mod allowance;
 pub(crate) mod auth;
+pub(crate) mod body;
 pub(crate) mod cors;
+pub(crate) mod deletion;
 pub(crate) mod error;
+pub(crate) mod expression;
+pub(crate) mod federate;
 pub(crate) mod health;
 pub(crate) mod json;
 pub(crate) mod labels;
 pub(crate) mod params;
 pub(crate) mod push;
 pub(crate) mod query;
+pub(crate) mod rules;
+pub(crate) mod scraping;
 pub(crate) mod status;
 
 use crate::app::AppState;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use tower_http::compression::CompressionLayer;
 
 /// The main listener.
 pub(crate) fn router(app: &AppState) -> Router {
-    let read = Router::new()
-        .merge(query::routes())
-        .merge(labels::routes())
-        .merge(status::routes())
-        .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(cors::allow));
-    let api = push::routes().merge(read);
+    let api = api();
+    let federation = federate::routes().layer(CompressionLayer::new());
     Router::new()
         .nest("/api/v1", api.clone())
         .nest("/prometheus/api/v1", api)
+        .nest("/prometheus", federation.clone())
+        .merge(federation)
         .merge(health::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .with_state(app.clone())
+}
+
+/// What lies under `/api/v1`.
+fn api() -> Router<AppState> {
+    let json = Router::new()
+        .merge(query::routes())
+        .merge(expression::routes())
+        .merge(labels::routes())
+        .merge(scraping::routes())
+        .merge(rules::routes())
+        .merge(status::routes())
+        .merge(deletion::routes())
+        .layer(CompressionLayer::new());
+    Router::new()
+        .merge(json)
+        .merge(push::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(cors::allow))
+}
+
+async fn not_found() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+async fn method_not_allowed() -> (StatusCode, &'static str) {
+    (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n")
 }
 
 /// The operators' listener.
@@ -50,3 +84,6 @@ async fn observe(State(app): State<AppState>, request: Request, next: Next) -> R
     app.metrics.observe_request(&route, response.status().as_u16(), seconds);
     response
 }
+
+#[cfg(test)]
+mod tests;

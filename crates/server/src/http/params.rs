@@ -6,22 +6,21 @@
 mod duration;
 mod time;
 
+use crate::http::body;
 use crate::http::error::ApiError;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use longhaul_model::{Matcher, TimeRange};
 use longhaul_promql::{ParseOptions, parse_selector};
-use std::time::Duration;
+use std::num::{IntErrorKind, ParseIntError};
 use url::form_urlencoded;
 
 pub(crate) use duration::DurationNs;
 
 /// The longest form. The longest query is far shorter; lists of `match[]` grow with dashboards.
-const FORM_BYTES_MAX: usize = 4 << 20;
-/// A client that takes longer than this to send a form is given up.
-const FORM_TIMEOUT: Duration = Duration::from_secs(30);
+const FORM_BYTES_MAX: u64 = 4 << 20;
 
 /// Names and values, those of the body first: of equal names the first one counts.
 #[derive(Debug, Default)]
@@ -51,7 +50,7 @@ impl Params {
     /// The time `name` if it is there, ms.
     pub(crate) fn optional_time_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let read = |text| {
-            let wrong = |error| ApiError::invalid_parameter(name, format!("Invalid time value for '{name}': {error}"));
+            let wrong = |error| ApiError::invalid_parameter(name, format!("invalid time value for '{name}': {error}"));
             time::parse_ms(text).map_err(wrong)
         };
         self.get(name).map(read).transpose()
@@ -66,11 +65,27 @@ impl Params {
     /// How many items are wanted at most; None: all of them.
     pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(None) };
-        let wrong = |reason: String| ApiError::invalid_parameter("limit", reason);
-        match text.parse::<i64>() {
-            Err(_) => Err(wrong(format!("cannot parse {text:?} to a valid limit"))),
-            Ok(negative) if negative < 0 => Err(wrong("limit must be non-negative".to_owned())),
-            Ok(limit) => Ok((limit > 0).then_some(limit as usize)),
+        match integer(text).map_err(|error| ApiError::invalid_parameter("limit", error))? {
+            negative if negative < 0 => Err(ApiError::invalid_parameter("limit", "limit must be non-negative")),
+            limit => Ok((limit > 0).then_some(limit as usize)),
+        }
+    }
+
+    /// The whole number `name` if it is there.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let wrong = |_| ApiError::bad_data(format!("{name} must be a number"));
+        self.get(name).map(|text| integer(text).map_err(wrong)).transpose()
+    }
+
+    /// The truth value `name`, in whatever spelling Go knows (`strconv.ParseBool`); false if it is not there.
+    pub(crate) fn boolean(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name).unwrap_or_default() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            text => {
+                let reason = format!("strconv.ParseBool: parsing {text:?}: invalid syntax");
+                Err(ApiError::invalid_parameter(name, format!("error converting {name}: {reason}")))
+            }
         }
     }
 
@@ -81,18 +96,36 @@ impl Params {
         Ok(TimeRange::inclusive(first_ms, last_ms))
     }
 
-    /// The selectors `match[]`; Err says what is wrong with the first bad one.
+    /// The selectors `match[]`, each of which must select something by its labels; Err says what is wrong with the first
+    /// bad one.
     pub(crate) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, String> {
+        let selectors = self.any_selectors()?;
+        if selectors.iter().any(|matchers| matchers.iter().all(Matcher::matches_empty)) {
+            return Err("match[] must contain at least one non-empty matcher".to_owned());
+        }
+        Ok(selectors)
+    }
+
+    /// The selectors `match[]`, also those that select everything.
+    pub(crate) fn any_selectors(&self) -> Result<Vec<Vec<Matcher>>, String> {
         self.all("match[]").map(selector).collect()
     }
 }
 
-fn selector(text: &str) -> Result<Vec<Matcher>, String> {
-    let matchers = parse_selector(text, &ParseOptions::default()).map_err(|error| error.to_string())?;
-    if matchers.iter().all(Matcher::matches_empty) {
-        return Err("match[] must contain at least one non-empty matcher".to_owned());
-    }
-    Ok(matchers)
+/// Reads a lone selector. Err says what is wrong with it.
+pub(crate) fn selector(text: &str) -> Result<Vec<Matcher>, String> {
+    parse_selector(text, &ParseOptions::default()).map_err(|error| error.to_string())
+}
+
+/// Reads a whole number; the errors are Go's (`strconv.Atoi`).
+fn integer(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|error: ParseIntError| {
+        let reason = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        format!("strconv.Atoi: parsing {text:?}: {reason}")
+    })
 }
 
 impl<S: Send + Sync> FromRequest<S> for Params {
@@ -111,13 +144,10 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     }
 }
 
-async fn read_form(body: axum::body::Body) -> Result<Bytes, ApiError> {
-    let wrong = |reason: String| ApiError::bad_data(format!("error parsing form values: {reason}"));
-    match tokio::time::timeout(FORM_TIMEOUT, axum::body::to_bytes(body, FORM_BYTES_MAX)).await {
-        Ok(Ok(form)) => Ok(form),
-        Ok(Err(error)) => Err(wrong(error.to_string())),
-        Err(_) => Err(wrong(format!("the form did not arrive within {} seconds", FORM_TIMEOUT.as_secs()))),
-    }
+async fn read_form(form: Body) -> Result<Bytes, ApiError> {
+    body::read(form, FORM_BYTES_MAX)
+        .await
+        .map_err(|error| ApiError::bad_data(format!("error parsing form values: {error}")))
 }
 
 #[cfg(test)]

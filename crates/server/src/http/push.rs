@@ -2,6 +2,7 @@
 
 use crate::app::{App, AppState};
 use crate::http::auth::Tenant;
+use crate::http::body::{self, BodyError};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -12,10 +13,7 @@ use axum::routing::post;
 use longhaul_ingest::{WriteError, WriteReport};
 use longhaul_wire::remote_write::{self, DecodeLimits};
 use longhaul_wire::{WireError, snappy};
-use std::time::Duration;
 
-/// A sender that takes longer than this to send its body is given up.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a sender is asked to wait before it tries again, seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -31,10 +29,10 @@ enum PushError {
     Unsupported(String),
     #[error("err-longhaul-body-too-large: the body has more than the {0} bytes that `http.body_max` allows")]
     BodyTooLarge(u64),
-    #[error("the body did not arrive: {0}")]
-    Body(String),
-    #[error("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs())]
-    TooSlow,
+    #[error("{0}")]
+    Body(BodyError),
+    #[error("{0}")]
+    TooSlow(BodyError),
     #[error("err-longhaul-decode: {0}")]
     Wire(#[from] WireError),
     #[error("{0}")]
@@ -89,28 +87,17 @@ fn check_headers(headers: &HeaderMap) -> Result<(), PushError> {
     }
 }
 
+/// Reads the body; one that is declared too long is not read at all.
 async fn read_body(app: &App, declared_bytes: u64, body: Body) -> Result<Bytes, PushError> {
     let body_max = app.config.http.body_max.bytes;
     if declared_bytes > body_max {
         return Err(PushError::BodyTooLarge(body_max));
     }
-    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, body_max as usize)).await {
-        Err(_) => Err(PushError::TooSlow),
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_length_limit(&error) => Err(PushError::BodyTooLarge(body_max)),
-        Ok(Err(error)) => Err(PushError::Body(error.to_string())),
-    }
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = source {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+    body::read(body, body_max).await.map_err(|error| match error {
+        BodyError::TooLarge(max) => PushError::BodyTooLarge(max),
+        BodyError::TooSlow => PushError::TooSlow(error),
+        BodyError::Broken(_) => PushError::Body(error),
+    })
 }
 
 impl PushError {
@@ -120,7 +107,7 @@ impl PushError {
             Self::BodyTooLarge(_) | Self::Wire(WireError::TooLarge { .. } | WireError::TooMany { .. }) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(_) | Self::Wire(_) | Self::Refused(_) => StatusCode::BAD_REQUEST,
             Self::TryAgain(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

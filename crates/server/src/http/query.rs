@@ -1,8 +1,10 @@
-//! `query`, `query_range`, `format_query` and `parse_query`: parse the parameters, run the query, render its answer.
+//! `query` and `query_range`: parse the parameters, run the query, render its answer.
 
 use crate::app::{App, AppState};
+use crate::http::allowance::Allowance;
 use crate::http::auth::Tenant;
 use crate::http::error::ApiError;
+use crate::http::expression;
 use crate::http::json::{self, Notes, Timings};
 use crate::http::params::{DurationNs, Params};
 use axum::Router;
@@ -10,19 +12,11 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use longhaul_model::TenantId;
-use longhaul_promql::ast::Expr;
-use longhaul_promql::{
-    Budget, BudgetLimits, CancelFlag, ParseOptions, QueryRequest, QueryResult, Value, parse, pretty,
-};
+use longhaul_promql::{Budget, QueryRequest, QueryResult, Value};
 use std::sync::Arc;
-use std::time::Duration;
 
 pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/query", get(query).post(query))
-        .route("/query_range", get(query_range).post(query_range))
-        .route("/format_query", get(format_query).post(format_query))
-        .route("/parse_query", get(parse_query).post(parse_query))
+    Router::new().route("/query", get(query).post(query)).route("/query_range", get(query_range).post(query_range))
 }
 
 /// Steps of a range query, the first one not counted: a screen has fewer pixels. Prometheus' number.
@@ -63,19 +57,6 @@ async fn query_range(
     Asked::range(&params, &app)?.answer(&app, &tenant).await
 }
 
-async fn format_query(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {
-    Ok(json::success(&pretty(&expression(&params)?)))
-}
-
-async fn parse_query(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {
-    Ok(json::success(&json::syntax_tree(&expression(&params)?)))
-}
-
-fn expression(params: &Params) -> Result<Expr, ApiError> {
-    let text = params.get("query").unwrap_or_default();
-    parse(text, &ParseOptions::default()).map_err(|error| ApiError::invalid_parameter("query", error))
-}
-
 impl Asked {
     /// The parameters in the order in which Prometheus looks at them: the first wrong one is reported.
     fn instant(params: &Params, app: &App) -> Result<Self, ApiError> {
@@ -108,7 +89,7 @@ impl Asked {
     fn over(params: &Params, app: &App, limit: Option<usize>, grid: (i64, i64, i64)) -> Result<Self, ApiError> {
         let timeout = params.get("timeout").map(|_| params.duration("timeout")).transpose()?;
         let lookback_ms = lookback_ms(params)?.unwrap_or(app.config.query.lookback.ms);
-        let expr = Arc::new(expression(params)?);
+        let expr = Arc::new(expression::of(params)?);
         let text = Arc::from(params.get("query").unwrap_or_default());
         let (start_ms, end_ms, step_ms) = grid;
         let request = QueryRequest {
@@ -125,13 +106,9 @@ impl Asked {
 
     /// Waits for a slot, pins the data, evaluates, renders.
     async fn answer(self, app: &App, tenant: &TenantId) -> Result<Response, ApiError> {
-        let limits = self.limits(app);
-        // Dropped with this future, when the client goes away or the time is up.
-        let cancel = CancelOnDrop(CancelFlag::default());
-        let budget = Budget::new(limits, app.clock.clone(), cancel.0.clone());
-        let time_max = Duration::from_millis(limits.time_max_ms);
-        let evaluated = tokio::time::timeout(time_max, evaluate(app, tenant, &self.request, &budget));
-        let (result, timings) = evaluated.await.unwrap_or_else(|_| Err(ApiError::timed_out("query execution")))?;
+        let allowance = Allowance::new(app, self.timeout);
+        let evaluated = evaluate(app, tenant, &self.request, &allowance.budget);
+        let (result, timings) = allowance.within("query execution", evaluated).await?;
 
         let QueryResult { mut value, warnings, infos, stats } = result;
         let mut notes = Notes { warnings, infos };
@@ -143,17 +120,6 @@ impl Asked {
         notes.warnings.splice(0..0, self.stats.warning());
         Ok(json::query_answer(value, &notes, (self.stats != Stats::None).then_some((timings, stats))))
     }
-
-    fn limits(&self, app: &App) -> BudgetLimits {
-        let query = &app.config.query;
-        let asked_ms = self.timeout.map_or(i64::MAX, DurationNs::whole_ms);
-        BudgetLimits {
-            samples_max: query.samples_max,
-            series_max: query.series_max,
-            bytes_max: query.memory_max.bytes,
-            time_max_ms: asked_ms.min(query.timeout.ms).max(0) as u64,
-        }
-    }
 }
 
 async fn evaluate(
@@ -164,8 +130,7 @@ async fn evaluate(
 ) -> Result<(QueryResult, Timings), ApiError> {
     let now_ns = || app.clock.monotonic_ns();
     let asked_ns = now_ns();
-    budget.check()?;
-    let slot = app.query_slots.clone().acquire_owned().await.map_err(|_| ApiError::internal("shutting down"))?;
+    let slot = app.query_slot().await?;
     let admitted_ns = now_ns();
     let source = app.source(tenant, slot).await?;
     let pinned_ns = now_ns();
@@ -198,20 +163,8 @@ impl Stats {
     fn warning(&self) -> Option<String> {
         let Self::Deprecated(value) = self else { return None };
         Some(format!(
-            "the value {value:?} of the parameter \"stats\" is deprecated and will be rejected in the next major release; \
+            "value {value:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, \
              use \"true\" or \"all\""
         ))
     }
 }
-
-/// Stops a query that nobody waits for any more.
-struct CancelOnDrop(CancelFlag);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -12,3 +12,8 @@ pub mod prometheus {
 pub mod write_v2 {
     include!("io.prometheus.write.v2.rs");
 }
+
+/// The exposition of metrics.
+pub mod client {
+    include!("io.prometheus.client.rs");
+}

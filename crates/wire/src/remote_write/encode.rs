@@ -26,12 +26,7 @@ impl Encoder {
         self.message.push(TIMESERIES);
         push_varint(&mut self.message, size_bytes as u64);
         self.message.extend_from_slice(labels.bytes());
-        for sample in samples {
-            self.message.extend_from_slice(&[SAMPLES, sample_bytes(sample) as u8, VALUE]);
-            self.message.extend_from_slice(&sample.value.to_bits().to_le_bytes());
-            self.message.push(TIMESTAMP);
-            push_varint(&mut self.message, sample.t_ms as u64);
-        }
+        samples.iter().for_each(|sample| push_sample(&mut self.message, sample));
     }
 
     /// Bytes so far.
@@ -67,6 +62,14 @@ pub fn encode(series: &[(Labels, &[Sample])]) -> Vec<u8> {
     encoder.finish()
 }
 
+/// Appends a field of a `TimeSeries`. Generated code would leave out a negative zero as if it were none.
+pub(crate) fn push_sample(out: &mut Vec<u8>, sample: &Sample) {
+    out.extend_from_slice(&[SAMPLES, sample_bytes(sample) as u8, VALUE]);
+    out.extend_from_slice(&sample.value.to_bits().to_le_bytes());
+    out.push(TIMESTAMP);
+    push_varint(out, sample.t_ms as u64);
+}
+
 /// Key, value, key, timestamp: at most 20 bytes, so that its length is one byte.
 fn sample_bytes(sample: &Sample) -> usize {
     10 + varint_bytes(sample.t_ms as u64)
@@ -76,7 +79,7 @@ fn varint_bytes(value: u64) -> usize {
     (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

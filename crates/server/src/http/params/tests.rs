@@ -107,14 +107,22 @@ fn errors_name_the_parameter_as_prometheus_does() {
     assert_eq!(text(params("").time_ms("end")), "invalid parameter \"end\": cannot parse \"\" to a valid timestamp");
     assert_eq!(
         text(params("time=abc").optional_time_ms("time")),
-        "invalid parameter \"time\": Invalid time value for 'time': cannot parse \"abc\" to a valid timestamp"
+        "invalid parameter \"time\": invalid time value for 'time': cannot parse \"abc\" to a valid timestamp"
     );
     assert_eq!(
         text(params("step=1%20m").duration("step")),
         "invalid parameter \"step\": cannot parse \"1 m\" to a valid duration"
     );
     assert_eq!(text(params("limit=-1").limit()), "invalid parameter \"limit\": limit must be non-negative");
-    assert_eq!(text(params("limit=1.5").limit()), "invalid parameter \"limit\": cannot parse \"1.5\" to a valid limit");
+    assert_eq!(
+        text(params("limit=1.5").limit()),
+        "invalid parameter \"limit\": strconv.Atoi: parsing \"1.5\": invalid syntax"
+    );
+    assert_eq!(
+        text(params("limit=9223372036854775808").limit()),
+        "invalid parameter \"limit\": strconv.Atoi: parsing \"9223372036854775808\": value out of range"
+    );
+    assert_eq!(text(params("limit_per_metric=x").number("limit_per_metric")), "limit_per_metric must be a number");
 }
 
 #[test]
@@ -163,7 +171,7 @@ async fn a_form_goes_before_the_url() {
         let one = read(method, "/?query=1", content_type, "query=2").await.unwrap();
         assert_eq!(one.all("query").collect::<Vec<_>>(), ["1"]);
     }
-    let long = "x".repeat(FORM_BYTES_MAX + 1);
+    let long = "x".repeat(FORM_BYTES_MAX as usize + 1);
     let error = text(read(Method::POST, "/", FORM, long).await);
     assert!(error.starts_with("error parsing form values: "), "{error}");
 }

@@ -1,0 +1,115 @@
+//! The whole HTTP surface in process: the router over an ingester with an in-memory bucket.
+
+mod conformance;
+mod federate;
+mod grafana;
+mod query;
+mod status;
+
+use crate::app::{App, AppState};
+use crate::config::Config;
+use crate::http::router;
+use crate::metrics::Metrics;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use longhaul_bucket::Store;
+use longhaul_disk::RealFs;
+use longhaul_ingest::{Ingester, IngesterParts};
+use longhaul_model::{Clock, IdSource, Labels, ManualClock, Sample};
+use longhaul_promql::engine::{Engine, EngineSettings};
+use longhaul_query::BlockCache;
+use longhaul_wire::{remote_write, snappy};
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+/// Ten minutes after the first sample of the conformance cases.
+const NOW_MS: i64 = 1_704_067_800_500;
+
+/// A server without sockets.
+struct Server {
+    app: AppState,
+    router: Router,
+    _data_dir: tempfile::TempDir,
+}
+
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    bytes: Bytes,
+    /// The same as text.
+    body: String,
+}
+
+impl Server {
+    async fn start(config: Config) -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW_MS));
+        let store = Store::memory();
+        let mut id = 0;
+        let ids = IdSource::new(move || {
+            id += 1;
+            id
+        });
+        let ingester = Ingester::open(IngesterParts {
+            settings: config.ingest_settings(2),
+            log_settings: config.log_settings(),
+            data_dir: data_dir.path().to_owned(),
+            fs: Arc::new(RealFs),
+            store: store.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(ids),
+        })
+        .await
+        .unwrap();
+        let queries_max = config.query.concurrent_max;
+        let query_slots = Arc::new(Semaphore::new(queries_max));
+        let app = AppState(Arc::new(App {
+            write_limits: config.write_limits(),
+            started_ms: NOW_MS,
+            metrics: Metrics::new(ingester.clone(), store.metrics().clone(), query_slots.clone(), queries_max),
+            engine: Engine::new(EngineSettings::default()),
+            blocks: Arc::new(BlockCache::new(16)),
+            query_slots,
+            clock,
+            ingester,
+            config,
+        }));
+        Self { router: router(&app), app, _data_dir: data_dir }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status, headers: parts.headers, bytes, body }
+    }
+
+    async fn get(&self, path_and_query: &str) -> Answer {
+        self.send(Request::get(path_and_query).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post_form(&self, path: &str, form: &str) -> Answer {
+        let request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+
+    async fn write(&self, tenant: &str, series: &[(Labels, &[Sample])]) {
+        let body = snappy::compress(&remote_write::encode(series));
+        let request = Request::post("/api/v1/push").header("X-Scope-OrgID", tenant).body(Body::from(body)).unwrap();
+        let answer = self.send(request).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
+    }
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        assert_eq!(self.headers[CONTENT_TYPE], "application/json");
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
