@@ -126,9 +126,15 @@ pub(crate) fn format_general(value: f64) -> String {
 /// What a string stands for, given with its quotes; its escapes have been checked by the lexer. Escaped bytes that make
 /// no UTF-8 become U+FFFD: texts inside are UTF-8.
 pub(crate) fn unquote(text: &str) -> String {
+    let bytes = unquoted_bytes(text);
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// What a string stands for, byte by byte.
+fn unquoted_bytes(text: &str) -> Vec<u8> {
     let inner = &text[1..text.len() - 1];
     if text.starts_with('`') || !inner.contains('\\') {
-        return inner.to_owned();
+        return inner.as_bytes().to_vec();
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -137,7 +143,7 @@ pub(crate) fn unquote(text: &str) -> String {
         rest = unescape(&rest[backslash + 1..], &mut bytes);
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    bytes
 }
 
 /// Appends what the escape at the start of `rest` (after its backslash) stands for; returns what follows.
@@ -182,6 +188,20 @@ pub(crate) fn quote(text: &str) -> String {
             // It stands for bytes that are no text; the lexer takes it only as an escape.
             char::REPLACEMENT_CHARACTER => quoted.push_str("\\ufffd"),
             _ => push_escaped(&mut quoted, c, '"'),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A string, given with whatever quotes it has in the query, in double quotes; bytes that make no UTF-8 are escaped.
+pub(crate) fn requote(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for chunk in unquoted_bytes(text).utf8_chunks() {
+        chunk.valid().chars().for_each(|c| push_escaped(&mut quoted, c, '"'));
+        for byte in chunk.invalid() {
+            // Writing to a String cannot fail.
+            let _ = write!(quoted, "\\x{byte:02x}");
         }
     }
     quoted.push('"');

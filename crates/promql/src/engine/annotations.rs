@@ -6,7 +6,8 @@ use crate::Position;
 use crate::ast::Span;
 use crate::engine::classic_buckets::Falls;
 use crate::engine::dates::rfc3339;
-use crate::engine::note::{general, two_digits};
+use crate::engine::note::two_digits;
+use crate::literal::format_general;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -176,8 +177,8 @@ impl AllFalls {
         let Falls { from, to, difference_max } = self.falls;
         format!(
             ", from buckets {} to {}, with a max diff of {}, over {times} samples from {} to {}",
-            general(from),
-            general(to),
+            format_general(from),
+            format_general(to),
             two_digits(difference_max),
             rfc3339(self.first_ms),
             rfc3339(self.last_ms)

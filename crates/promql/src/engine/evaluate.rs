@@ -28,6 +28,7 @@ use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
 use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
+use crate::literal::{quote, requote};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::SeriesSource;
 use crate::value::{Histograms, Points, RangeSeries, Value};
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 /// One query under way.
 pub struct Run {
+    text: Arc<str>,
     pub(super) source: Arc<dyn SeriesSource>,
     pub(super) plan: Arc<Plan>,
     pub(super) answers: Answers,
@@ -60,6 +62,7 @@ pub struct Vector {
 impl Run {
     /// A query with nothing done yet.
     pub fn new(
+        text: Arc<str>,
         source: Arc<dyn SeriesSource>,
         plan: Arc<Plan>,
         settings: &EngineSettings,
@@ -68,6 +71,7 @@ impl Run {
         tasks: Tasks,
     ) -> Self {
         Self {
+            text,
             source,
             answers: Answers::new(plan.fetches.len()),
             pool,
@@ -406,7 +410,8 @@ impl Run {
             AggregateOp::CountValues => {
                 let label = param.map_or("", |param| text(param));
                 if !is_label_name(label) {
-                    return Err(QueryError::execution(format!("invalid label name {label:?}")));
+                    let name = param.and_then(|param| self.written(param.span)).map_or_else(|| quote(label), requote);
+                    return Err(QueryError::execution(format!("invalid label name {name}")));
                 }
                 let counts = CountValues::new(label, Arc::new(grouping.with(label)), held);
                 self.drive(pipe, |series| series, counts).await?.finish()
@@ -414,6 +419,12 @@ impl Run {
             _ => self.drive(pipe, group, Fold::new(op, steps, held, notes)).await?.finish(),
         };
         self.held(series)
+    }
+
+    /// The string literal at `span` as it is written.
+    fn written(&self, span: Span) -> Option<&str> {
+        let text = self.text.get(span.start as usize..span.end as usize)?;
+        (text.len() >= 2 && text.starts_with(['"', '\'', '`'])).then_some(text)
     }
 
     /// For notes about the expression at `span`.

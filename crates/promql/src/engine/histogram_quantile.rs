@@ -12,10 +12,10 @@ use crate::engine::classic_buckets::{self, Bucket};
 use crate::engine::collide::Watch;
 use crate::engine::labels::{parse_float, with_label};
 use crate::engine::native_quantile::{self, NanObservations};
-use crate::engine::note::general;
 use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
 use crate::engine::select::Naming;
 use crate::engine::stream::Sink;
+use crate::literal::format_general;
 use longhaul_model::{FloatHistogram, Labels};
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ fn quantile_parts<'a>(label: &'a str, q: &'a [f64]) -> Vec<Part<'a>> {
 
 /// A quantile as the value of a label (OpenMetrics: always with a point or an exponent).
 fn quantile_label(q: f64) -> String {
-    let text = general(q);
+    let text = format_general(q);
     if text.contains(['.', 'e', 'N', 'I']) { text } else { text + ".0" }
 }
 

@@ -72,7 +72,10 @@ impl Choice {
             return Err(QueryError::execution("Parameter value is NaN"));
         } else if let Some(k) = params.iter().find(|k| k.abs() >= 9_223_372_036_854_774_784.0) {
             let side = if *k > 0.0 { "overflows" } else { "underflows" };
-            return Err(QueryError::execution(format!("Scalar value {} {side} int64", super::note::general(*k))));
+            return Err(QueryError::execution(format!(
+                "Scalar value {} {side} int64",
+                crate::literal::format_general(*k)
+            )));
         }
         let (groups, series, watch) = (Groups::default(), Slots::default(), Watch::default());
         Ok(Self { op, params, groups, series, watch, held, notes })

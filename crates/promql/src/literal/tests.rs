@@ -76,3 +76,9 @@ proptest! {
         prop_assert_eq!(number(&format_number(value)), Ok(value));
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_stay_what_they_are() {
+    assert_eq!(requote(r#"'a\xc5z"'"#), r#""a\xc5z\"""#);
+    assert_eq!(requote("`a\\`"), r#""a\\""#);
+}

@@ -1,9 +1,12 @@
 //! The series that the properties are checked on: counters with resets, gauges with gaps and stale markers, classic
-//! histograms, info metrics, samples with start timestamps, special values. Five minutes and more around every instant.
+//! histograms, native ones of all kinds, info metrics, samples with start timestamps, special values. Five minutes and more
+//! around every instant.
 
 use futures::executor::block_on;
-use longhaul_chunk::{SeriesChunks, Xor2Appender, XorAppender};
-use longhaul_model::{Labels, STALE_NAN_BITS};
+use longhaul_chunk::{SeriesChunks, Xor2Appender, XorAppender, encode};
+use longhaul_model::histogram::SCHEMA_CUSTOM;
+use longhaul_model::measurement::Value as Measured;
+use longhaul_model::{BucketSpan, CounterResetHint, FloatHistogram, Labels, Measurement, STALE_NAN_BITS};
 use longhaul_promql::memory::MemorySource;
 use longhaul_promql::value::{RangeSeries, SampleValue};
 use longhaul_promql::{Budget, Engine, EngineSettings, QueryError, QueryRequest, QueryResult, Value};
@@ -64,7 +67,72 @@ fn series() -> Vec<SeriesChunks> {
     }
     let labels = Labels::from_pairs([("__name__", "started_total"), ("instance", "a:1"), ("job", "api")]);
     all.push(SeriesChunks { labels, chunks: vec![started.seal()] });
+    all.extend(native());
     all
+}
+
+/// Native histograms: counters with resets, some with starts; gauges; custom buckets whose bounds change; a series that
+/// changes its kind. Every hundredth sample ends its series for a while.
+fn native() -> impl Iterator<Item = SeriesChunks> {
+    let float = |n: i64| Measured::Float((n % 50) as f64);
+    let histogram = |histogram: FloatHistogram| Measured::FloatHistogram(Arc::new(histogram));
+    let counter = move |n: i64| histogram(exponential(n, (n % 90) as f64, CounterResetHint::Unknown));
+    let gauge = move |n: i64| histogram(exponential(0, (n % 17) as f64 - 8.0, CounterResetHint::Gauge));
+    let bounded = move |n: i64| histogram(custom(n));
+    let mixed = move |n: i64| if n % 80 < 40 { float(n) } else { counter(n) };
+    type Sampled = Box<dyn Fn(i64) -> Measured>;
+    let kinds: [(&str, &str, &str, Sampled); 7] = [
+        ("duration_seconds", "a:1", "api", Box::new(counter)),
+        ("duration_seconds", "b:1", "api", Box::new(move |n| counter(2 * n))),
+        ("duration_seconds", "a:1", "db", Box::new(bounded)),
+        ("load", "a:1", "api", Box::new(gauge)),
+        ("load", "b:1", "api", Box::new(mixed)),
+        ("load", "c:1", "db", Box::new(move |n| mixed(n + 40))),
+        ("sizes", "a:1", "api", Box::new(bounded)),
+    ];
+    kinds.into_iter().enumerate().map(|(number, (name, instance, job, value))| {
+        let labels = Labels::from_pairs([("__name__", name), ("instance", instance), ("job", job)]);
+        let stale = FloatHistogram { sum: f64::from_bits(STALE_NAN_BITS), ..FloatHistogram::default() };
+        let sample = |n: i64| Measurement {
+            t_ms: n * INTERVAL_MS,
+            start_ms: if number == 1 && n > 0 { (n - n % 45) * INTERVAL_MS - 1000 } else { 0 },
+            value: if n % 100 == 99 { Measured::FloatHistogram(Arc::new(stale.clone())) } else { value(n) },
+        };
+        let mut chunks = Vec::new();
+        encode((0..SAMPLES).map(sample), 120, &mut chunks);
+        SeriesChunks { labels, chunks }
+    })
+}
+
+/// A histogram whose buckets hold `scale` times something, and whose resolution falls once with `n`.
+fn exponential(n: i64, scale: f64, reset_hint: CounterResetHint) -> FloatHistogram {
+    let counts = [1.0, 0.0, 2.0, 3.0].map(|count| count * scale);
+    FloatHistogram {
+        reset_hint,
+        schema: if n < SAMPLES / 3 { 2 } else { 1 },
+        zero_threshold: 0.001,
+        zero_count: scale,
+        count: 7.0 * scale + 1.0,
+        sum: 11.0 * scale,
+        positive_spans: vec![BucketSpan { offset: -1, length: 2 }, BucketSpan { offset: 3, length: 2 }],
+        positive_counts: counts.to_vec(),
+        negative_spans: vec![BucketSpan { offset: 1, length: 1 }],
+        negative_counts: vec![1.0],
+        ..FloatHistogram::default()
+    }
+}
+
+fn custom(n: i64) -> FloatHistogram {
+    let scale = (n % 70) as f64;
+    FloatHistogram {
+        schema: SCHEMA_CUSTOM,
+        count: 6.0 * scale,
+        sum: 9.0 * scale,
+        positive_spans: vec![BucketSpan { offset: 0, length: 3 }],
+        positive_counts: vec![scale, 2.0 * scale, 3.0 * scale],
+        custom_bounds: if n < SAMPLES / 2 { [0.5, 1.0, 5.0].into() } else { [0.5, 5.0, 10.0].into() },
+        ..FloatHistogram::default()
+    }
 }
 
 /// An engine with so many threads.

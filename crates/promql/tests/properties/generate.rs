@@ -54,6 +54,9 @@ fn selector() -> impl Strategy<Value = String> + Clone {
         "special",
         "late",
         "none",
+        "duration_seconds",
+        "load",
+        "sizes",
         "{job=\"api\"}",
         "{__name__=~\"re.*|te.*\", job!=\"\"}",
     ])
@@ -136,7 +139,7 @@ fn aggregated(op: &str, by: &str, inner: &str) -> String {
 }
 
 fn arithmetic() -> impl Strategy<Value = String> + Clone {
-    one_of(&["+", "-", "*", "/", "%", "^", "atan2", "==", ">", "<= bool", "!="])
+    one_of(&["+", "-", "*", "/", "%", "^", "atan2", "==", ">", "<= bool", "!=", "</", ">/"])
 }
 
 fn matching() -> impl Strategy<Value = String> + Clone {
@@ -177,6 +180,9 @@ fn mapping() -> impl Strategy<Value = String> + Clone {
         "label_join(…, \"joined\", \"-\", \"job\", \"instance\")",
         "histogram_quantile(0.9, …)",
         "histogram_fraction(0, 0.5, …)",
+        "histogram_count(…)",
+        "histogram_avg(…)",
+        "histogram_stddev(…)",
         "vector(scalar(…))",
     ])
 }

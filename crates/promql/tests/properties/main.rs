@@ -7,6 +7,7 @@ mod footprint;
 mod generate;
 mod instant;
 mod print;
+mod threads;
 
 /// The committed queries.
 fn queries() -> impl Iterator<Item = &'static str> {
