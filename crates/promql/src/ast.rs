@@ -4,6 +4,8 @@ use crate::functions::Signature;
 use longhaul_model::Matcher;
 use std::fmt;
 
+pub use crate::literal::Text;
+
 /// Where a node stands in the query text, bytes, half-open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -30,7 +32,7 @@ pub enum ExprKind {
     /// `5m` where a number may stand: seconds. It differs from [`Number`](Self::Number) only when printed.
     Duration(f64),
     /// `"text"`, unescaped.
-    String(String),
+    String(Text),
     /// `(expr)`
     Paren(Box<Expr>),
     /// `-expr`, `+expr`

@@ -1,6 +1,6 @@
 //! Numbers, durations and strings: what they are worth, and how they are written. The rules are Go's.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// The units of durations, greatest first, with their milliseconds.
 const UNITS: [(&str, u64); 7] = [
@@ -130,6 +130,52 @@ pub(crate) fn unquote(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
+/// What a string literal stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    text: String,
+    /// The very bytes, if they are no UTF-8.
+    bytes: Option<Box<[u8]>>,
+}
+
+impl Text {
+    /// The text of a literal, given with its quotes; its escapes have been checked by the lexer.
+    pub(crate) fn unquoted(literal: &str) -> Self {
+        match String::from_utf8(unquoted_bytes(literal)) {
+            Ok(text) => Self { text, bytes: None },
+            Err(error) => {
+                let bytes = error.into_bytes().into_boxed_slice();
+                Self { text: String::from_utf8_lossy(&bytes).into_owned(), bytes: Some(bytes) }
+            }
+        }
+    }
+
+    /// The text; bytes that make no UTF-8 have become U+FFFD.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), bytes: None }
+    }
+}
+
+/// In double quotes, escaped so that it reads back.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.as_deref().unwrap_or(self.text.as_bytes());
+        let mut quoted = String::from('"');
+        for chunk in bytes.utf8_chunks() {
+            chunk.valid().chars().for_each(|c| push_escaped(&mut quoted, c, '"'));
+            chunk.invalid().iter().try_for_each(|byte| write!(quoted, "\\x{byte:02x}"))?;
+        }
+        quoted.push('"');
+        f.write_str(&quoted)
+    }
+}
+
 /// What a string stands for, byte by byte.
 fn unquoted_bytes(text: &str) -> Vec<u8> {
     let inner = &text[1..text.len() - 1];
@@ -188,20 +234,6 @@ pub(crate) fn quote(text: &str) -> String {
             // It stands for bytes that are no text; the lexer takes it only as an escape.
             char::REPLACEMENT_CHARACTER => quoted.push_str("\\ufffd"),
             _ => push_escaped(&mut quoted, c, '"'),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// A string, given with whatever quotes it has in the query, in double quotes; bytes that make no UTF-8 are escaped.
-pub(crate) fn requote(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for chunk in unquoted_bytes(text).utf8_chunks() {
-        chunk.valid().chars().for_each(|c| push_escaped(&mut quoted, c, '"'));
-        for byte in chunk.invalid() {
-            // Writing to a String cannot fail.
-            let _ = write!(quoted, "\\x{byte:02x}");
         }
     }
     quoted.push('"');

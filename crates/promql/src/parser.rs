@@ -16,7 +16,7 @@ use crate::check;
 use crate::error::{ParseError, ParseErrors, Position};
 use crate::functions;
 use crate::lexer::Lexer;
-use crate::literal;
+use crate::literal::{self, Text};
 use crate::token::{Fact, Keyword, Token, TokenKind};
 use longhaul_model::Matcher;
 
@@ -204,7 +204,7 @@ impl<'a> Parser<'a> {
             }
             TokenKind::String => {
                 let token = self.advance();
-                self.grow(ExprKind::String(literal::unquote(token.text(self.text))), token.span, 0)
+                self.grow(ExprKind::String(Text::unquoted(token.text(self.text))), token.span, 0)
             }
             TokenKind::LeftParen => self.paren(),
             TokenKind::LeftBrace => self.vector(None),

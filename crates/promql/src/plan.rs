@@ -14,6 +14,7 @@ use crate::engine::extended;
 use crate::engine::points::Grid;
 use crate::engine::window::{Beyond, Windows};
 use crate::functions::{Func, Signature};
+use crate::literal::Text;
 use longhaul_model::{METRIC_NAME, MatchOp, Matcher, TimeRange};
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ pub enum NodeKind {
     /// The same number at every step.
     Number(f64),
     /// A text.
-    Text(String),
+    Text(Text),
     /// `time()`
     Time,
     /// An instant selector, its windows as long as the lookback.

@@ -100,7 +100,7 @@ impl Display for Expr {
         match &self.kind {
             ExprKind::Number(value) => f.write_str(&format_number(*value)),
             ExprKind::Duration(seconds) => f.write_str(&format_duration(milliseconds(*seconds))),
-            ExprKind::String(text) => f.write_str(&quote(text)),
+            ExprKind::String(text) => text.fmt(f),
             ExprKind::Paren(inner) => write!(f, "({inner})"),
             ExprKind::Unary(op, inner) => write!(f, "{op}{inner}"),
             ExprKind::Binary(binary) => write!(f, "{} {} {}", binary.lhs, Operator(binary), binary.rhs),

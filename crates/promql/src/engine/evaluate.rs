@@ -28,7 +28,6 @@ use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
 use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
-use crate::literal::{quote, requote};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::SeriesSource;
 use crate::value::{Histograms, Points, RangeSeries, Value};
@@ -38,7 +37,6 @@ use std::sync::Arc;
 
 /// One query under way.
 pub struct Run {
-    text: Arc<str>,
     pub(super) source: Arc<dyn SeriesSource>,
     pub(super) plan: Arc<Plan>,
     pub(super) answers: Answers,
@@ -62,7 +60,6 @@ pub struct Vector {
 impl Run {
     /// A query with nothing done yet.
     pub fn new(
-        text: Arc<str>,
         source: Arc<dyn SeriesSource>,
         plan: Arc<Plan>,
         settings: &EngineSettings,
@@ -71,7 +68,6 @@ impl Run {
         tasks: Tasks,
     ) -> Self {
         Self {
-            text,
             source,
             answers: Answers::new(plan.fetches.len()),
             pool,
@@ -96,7 +92,9 @@ impl Run {
         let grid = node.grid;
         match (node.yields, &node.kind) {
             (ValueType::Matrix, NodeKind::Range(input)) => Ok(Value::Matrix(self.matrix(input).await?)),
-            (ValueType::String, NodeKind::Text(text)) => Ok(Value::String { t_ms: grid.start_ms, value: text.clone() }),
+            (ValueType::String, NodeKind::Text(text)) => {
+                Ok(Value::String { t_ms: grid.start_ms, value: text.as_str().to_owned() })
+            }
             (ValueType::Scalar, _) => {
                 let values = self.scalar(node).await?;
                 if instant {
@@ -408,23 +406,19 @@ impl Run {
                 self.on_pool(move || values.finish(&number)).await?
             }
             AggregateOp::CountValues => {
-                let label = param.map_or("", |param| text(param));
-                if !is_label_name(label) {
-                    let name = param.and_then(|param| self.written(param.span)).map_or_else(|| quote(label), requote);
-                    return Err(QueryError::execution(format!("invalid label name {name}")));
+                let Some(NodeKind::Text(label)) = param.map(|param| &param.kind) else {
+                    return Err(QueryError::execution("count_values without a label"));
+                };
+                if !is_label_name(label.as_str()) {
+                    return Err(QueryError::execution(format!("invalid label name {label}")));
                 }
+                let label = label.as_str();
                 let counts = CountValues::new(label, Arc::new(grouping.with(label)), held);
                 self.drive(pipe, |series| series, counts).await?.finish()
             }
             _ => self.drive(pipe, group, Fold::new(op, steps, held, notes)).await?.finish(),
         };
         self.held(series)
-    }
-
-    /// The string literal at `span` as it is written.
-    fn written(&self, span: Span) -> Option<&str> {
-        let text = self.text.get(span.start as usize..span.end as usize)?;
-        (text.len() >= 2 && text.starts_with(['"', '\'', '`'])).then_some(text)
     }
 
     /// For notes about the expression at `span`.

@@ -213,8 +213,7 @@ impl Engine {
         let (budget, _stop) = budget.for_run();
         let plan = Arc::new(self.explain(request)?);
         let (tasks, spawned) = tasks::tasks();
-        let (text, pool) = (Arc::clone(&request.text), Arc::clone(&self.pool));
-        let run = evaluate::Run::new(text, source, plan, &self.settings, pool, budget.clone(), tasks);
+        let run = evaluate::Run::new(source, plan, &self.settings, Arc::clone(&self.pool), budget.clone(), tasks);
         let run = Arc::new(run);
         let value = spawned.run(Arc::clone(&run).result(request.is_instant())).await?;
         let (warnings, infos) = run.notes().render(&request.text);

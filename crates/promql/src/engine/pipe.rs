@@ -208,7 +208,7 @@ pub fn is_stage(func: Func) -> bool {
 /// The text that a node is.
 pub fn text(node: &Node) -> &str {
     match &node.kind {
-        NodeKind::Text(text) => text,
+        NodeKind::Text(text) => text.as_str(),
         _ => "",
     }
 }

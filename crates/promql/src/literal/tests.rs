@@ -79,6 +79,8 @@ proptest! {
 
 #[test]
 fn bytes_that_are_no_text_stay_what_they_are() {
-    assert_eq!(requote(r#"'a\xc5z"'"#), r#""a\xc5z\"""#);
-    assert_eq!(requote("`a\\`"), r#""a\\""#);
+    let text = Text::unquoted(r#"'a\xc5z"'"#);
+    assert_eq!((text.as_str(), text.to_string()), ("a\u{fffd}z\"", r#""a\xc5z\"""#.to_owned()));
+    assert_eq!(Text::unquoted(&text.to_string()), text);
+    assert_eq!(Text::unquoted("`a\\`"), Text::from("a\\"));
 }

@@ -213,7 +213,7 @@ fn quoted(text: &str) -> Result<String, String> {
     use longhaul_promql::ast::ExprKind;
     let parsed = longhaul_promql::parse(text, &longhaul_promql::ParseOptions::default()).map(|expr| expr.kind);
     match parsed {
-        Ok(ExprKind::String(value)) if !text.starts_with('\'') => Ok(value),
+        Ok(ExprKind::String(value)) if !text.starts_with('\'') => Ok(value.as_str().to_owned()),
         _ => Err("a quoted string is expected".to_owned()),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn syntax_tree(expr: &Expr) -> Value {
         ExprKind::Number(value) | ExprKind::Duration(value) => {
             json!({ "type": "numberLiteral", "val": format_number(*value) })
         }
-        ExprKind::String(text) => json!({ "type": "stringLiteral", "val": text }),
+        ExprKind::String(text) => json!({ "type": "stringLiteral", "val": text.as_str() }),
         ExprKind::Paren(inner) => json!({ "type": "parenExpr", "expr": syntax_tree(inner) }),
         ExprKind::Unary(op, inner) => {
             json!({ "type": "unaryExpr", "op": op.to_string(), "expr": syntax_tree(inner) })
