@@ -6,6 +6,9 @@
 #   benches/peers.sh
 #   SERVERS="longhaul victoria-metrics" LOADS="50029x480" ROUNDS=3 benches/peers.sh
 #
+# The queries are those of benches/queries/. The server is started anew before they are asked; each is asked ten times, the first
+# time cold.
+#
 # SERVERS  in the order of their turns; ratios are to the first one
 # LOADS    series x samples, 15 s apart; the queries are asked after loads of at least 240 samples
 # ROUNDS   turns of each server; the tables show medians
@@ -24,11 +27,6 @@ STEP_S=15
 QUERY_STEPS=234
 SETTLE=10s
 PORT=${PORT:-19009}
-QUERIES=(
-    'sum by (namespace) (rate(http_requests_total[5m]))'
-    'histogram_quantile(0.99, sum by (le, job) (rate(http_request_duration_seconds_bucket[5m])))'
-)
-INSTANT_QUERIES=('count({__name__=~".+"})')
 
 cargo xtask peers
 PEERS=$PWD/target/peers
@@ -76,13 +74,13 @@ start() {
     PUSH=http://127.0.0.1:$PORT$PUSH API=http://127.0.0.1:$PORT$API
     python3 - "http://127.0.0.1:$PORT$ready" <<'PYTHON' || { cat "$RUN/$1.log" >&2 && exit 1; }
 import sys, time, urllib.request
-for attempt in range(300):
+for attempt in range(3000):
     try:
         urllib.request.urlopen(sys.argv[1]).read()
         sys.exit()
     except OSError:
         time.sleep(0.1)
-sys.exit(f"{sys.argv[1]} is not ready after 30 s")
+sys.exit(f"{sys.argv[1]} is not ready after 300 s")
 PYTHON
 }
 
@@ -117,13 +115,12 @@ for load in $LOADS; do
             log_bytes=$(bytes_of "$LOG_DIR")
             echo '{"queries": []}' >"$RUN/range.json" && cp "$RUN/range.json" "$RUN/instant.json"
             if [ "$samples" -ge 240 ]; then
-                range=() instant=()
-                for query in "${QUERIES[@]}"; do range+=(--query "$query"); done
-                for query in "${INSTANT_QUERIES[@]}"; do instant+=(--query "$query"); done
+                stop && start "$server" "$data" # so that no cache is warm when a query is asked for the first time
                 options=(--url "$API" --end "$end_s" -n 10 --pid "$PID" --parameter nocache=1 --json)
                 "$LONGHAUL" load read "${options[@]}" --range "$(((QUERY_STEPS - 1) * STEP_S))s" --step "${STEP_S}s" \
-                    "${range[@]}" >"$RUN/range.json" || cat "$RUN/range.json" >&2
-                "$LONGHAUL" load read "${options[@]}" "${instant[@]}" >"$RUN/instant.json" || cat "$RUN/instant.json" >&2
+                    --queries benches/queries/range.promql >"$RUN/range.json" || cat "$RUN/range.json" >&2
+                "$LONGHAUL" load read "${options[@]}" --queries benches/queries/instant.promql >"$RUN/instant.json" ||
+                    cat "$RUN/instant.json" >&2
             fi
             [ "$server" != longhaul ] || flush
             stop
@@ -202,9 +199,15 @@ for load in dict.fromkeys(l["load"] for l in lines):
         for query in queries:
             one = lambda value: lambda l: next((value(q) for q in l["queries"] if q["query"] == query and not q["error"]), None)
             rows.append((f"`{query}`, ms", of(load, one(lambda q: q["latency"]["p50_ms"])), 1))
-            rows.append(("– first time", of(load, one(lambda q: q["first_ms"])), 1))
+            rows.append(("– first time, cold", of(load, one(lambda q: q["first_ms"])), 1))
             rows.append(("– CPU ms", of(load, one(lambda q: q["cpu_ms"])), 1))
             rows.append(("– series in the answer", of(load, one(lambda q: q["series"])), 0))
         table("query (median of nine)", rows, servers[0])
+        for server in servers[1:]:
+            warm = lambda s: [of(load, lambda l, q=q: next((x["latency"]["p50_ms"] for x in l["queries"] if x["query"] == q
+                                                            and not x["error"]), None))[s] for q in queries]
+            ratios = [theirs / ours for ours, theirs in zip(warm(servers[0]), warm(server)) if ours and theirs]
+            print(f"Of {len(ratios)} queries {server} answers {sum(r < 1 for r in ratios)} faster than {servers[0]}, and "
+                  f"{sum(r >= 3 for r in ratios)} at least three times slower.\n")
 PYTHON
 cat "$RESULTS"
