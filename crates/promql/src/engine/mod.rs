@@ -34,6 +34,7 @@ mod matching;
 mod math;
 mod native_quantile;
 mod note;
+mod ordered_window;
 mod over_time;
 mod pairs;
 mod pipe;

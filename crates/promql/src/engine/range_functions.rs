@@ -8,6 +8,7 @@ use crate::engine::annotations::{Annotations, Note};
 use crate::engine::extended;
 use crate::engine::extrapolate::{Difference, extrapolated};
 use crate::engine::histogram_range;
+use crate::engine::ordered_window::{SlidingExtreme, SortedWindow};
 use crate::engine::over_time;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::select::Naming;
@@ -86,8 +87,14 @@ impl RangeFunction {
             }),
             Func::SumOverTime => slide(samples, windows, out, |window| Some(over_time::sum(window.values()))),
             Func::AvgOverTime => slide(samples, windows, out, |window| Some(over_time::mean(window.values()))),
-            Func::MaxOverTime => slide(samples, windows, out, |window| Some(over_time::max(window.values()))),
-            Func::MinOverTime => slide(samples, windows, out, |window| Some(over_time::min(window.values()))),
+            Func::MaxOverTime => {
+                let mut max = SlidingExtreme::max(&samples.values);
+                slide(samples, windows, out, |window| Some(max.of(&window)));
+            }
+            Func::MinOverTime => {
+                let mut min = SlidingExtreme::min(&samples.values);
+                slide(samples, windows, out, |window| Some(min.of(&window)));
+            }
             Func::CountOverTime => slide(samples, windows, out, |window| Some(window.samples() as f64)),
             Func::PresentOverTime | Func::AbsentOverTime => slide(samples, windows, out, |_| Some(1.0)),
             Func::LastOverTime => slide(samples, windows, out, |window| window.values().last().copied()),
@@ -150,15 +157,13 @@ impl RangeFunction {
     }
 
     fn quantile(&self, samples: &Columns, out: &mut SeriesPoints, notes: &Annotations) {
-        let mut scratch = Vec::new();
+        let mut sorted = SortedWindow::default();
         slide(samples, &self.windows, out, |window| {
             let q = self.args[0][window.step];
             if !(0.0..=1.0).contains(&q) {
                 notes.add(self.spans[1], Note::InvalidQuantile(q));
             }
-            scratch.clear();
-            scratch.extend_from_slice(window.values());
-            Some(over_time::quantile(q, &mut scratch))
+            Some(sorted.quantile(q, &samples.values, &window))
         });
     }
 
