@@ -89,10 +89,10 @@ impl Index {
         self.series.take(series.id());
     }
 
-    /// The labels of a series.
-    pub(crate) fn labels(&self, series: &Series) -> Labels {
+    /// The labels that these symbols of names and values stand for.
+    pub(crate) fn labels(&self, pairs: &[(u32, u32)]) -> Labels {
         let text = |symbol: u32| &**self.symbols.text(symbol);
-        Labels::from_sorted(series.label_symbols().iter().map(|&(name, value)| (text(name), text(value))))
+        Labels::from_sorted(pairs.iter().map(|&(name, value)| (text(name), text(value))))
     }
 }
 

@@ -112,6 +112,13 @@ impl Samples {
             })
     }
 
+    /// The newest sample in `range` as a chunk, if that is the last one that was appended in order: what came late is
+    /// older.
+    pub(crate) fn newest_in(&self, range: TimeRange) -> Option<Chunk> {
+        let open = self.open.as_ref().filter(|open| range.contains(open.max_ms()))?;
+        Some(encode(&[Sample::new(open.max_ms(), open.last_value())]).seal())
+    }
+
     /// Appends copies of the chunks that overlap `range`, in one allocation.
     pub(crate) fn read(&self, range: TimeRange, hidden: &Hidden, out: &mut Vec<Chunk>) {
         let rest = self.rest.as_deref();

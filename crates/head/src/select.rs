@@ -1,10 +1,11 @@
 //! Reading the head: series with their chunks, and what labels there are.
 
-use crate::index::{self, STEP};
+use crate::index::{self, Index, STEP};
 use crate::samples::Hidden;
 use crate::{Head, Series};
 use longhaul_chunk::{Chunk, SeriesChunks};
 use longhaul_model::{Labels, Matcher, TimeRange};
+use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ pub struct HeadSeries {
     pin: Pin,
     series: Vec<Arc<Series>>,
     range: TimeRange,
+    /// The symbols of the names of the labels that are asked for; None for all.
+    names: Option<Vec<u32>>,
+    newest_only: bool,
 }
 
 /// One reader's hold on what was in the head when it began.
@@ -31,12 +35,12 @@ impl Drop for Pin {
 }
 
 impl HeadSeries {
-    /// How many series there are.
+    /// How many series there are at the most: whether they have samples in the range is seen when they are read.
     pub fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are none for certain.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
@@ -46,15 +50,43 @@ impl HeadSeries {
         self.range
     }
 
-    /// The series `indexes` (of `0..len()`, in label order) with their chunks that overlap the range.
+    /// The series `indexes` (of `0..len()`, in label order) with their chunks that overlap the range; those that have none
+    /// are left out.
     ///
     /// # Panics
     /// If `indexes` goes beyond `len()`.
     pub fn batch(&self, indexes: Range<usize>) -> Vec<SeriesChunks> {
-        let read = |series: &Series, chunks: &mut Vec<Chunk>| {
-            series.samples.lock().read(self.range, &self.pin.hidden, chunks);
-        };
-        self.pin.head.with_labels(&self.series[indexes], read)
+        let mut out = Vec::with_capacity(indexes.len());
+        for step in self.series[indexes].chunks(STEP) {
+            let read: Vec<(&Series, Vec<Chunk>)> = step.iter().filter_map(|series| self.read(series)).collect();
+            let index = self.pin.head.index.read();
+            let mut labels = LabelsOf { index: &index, names: self.names.as_deref(), last: None };
+            out.extend(read.into_iter().map(|(it, chunks)| SeriesChunks { labels: labels.of(it), chunks }));
+        }
+        out
+    }
+
+    fn read<'a>(&self, series: &'a Series) -> Option<(&'a Series, Vec<Chunk>)> {
+        let (mut chunks, samples) = (Vec::new(), series.samples.lock());
+        match self.newest_only.then(|| samples.newest_in(self.range)).flatten() {
+            Some(newest) => chunks.push(newest),
+            None => samples.read(self.range, &self.pin.hidden, &mut chunks),
+        }
+        (!chunks.is_empty()).then_some((series, chunks))
+    }
+
+    /// Leaves out samples of which the series has a newer one in the range, where that is cheap.
+    pub fn newest_only(&mut self) {
+        self.newest_only = true;
+    }
+
+    /// Leaves out all labels but those of these names. Nothing is left out while some series of the head has one of the
+    /// labels `unless`.
+    pub fn project(&mut self, names: &[&str], unless: &[&str]) {
+        let index = self.pin.head.index.read();
+        if unless.iter().all(|name| index.symbols.find(name).is_none()) {
+            self.names = Some(names.iter().filter_map(|name| index.symbols.find(name)).collect());
+        }
     }
 }
 
@@ -72,9 +104,9 @@ impl Head {
     pub fn pin(self: &Arc<Self>, matchers: &[Matcher], range: TimeRange) -> HeadSeries {
         let (number, hidden) = self.pins.pin();
         let pin = Pin { head: self.clone(), number, hidden };
-        let mut series = self.matching(matchers, range, &pin.hidden);
+        let mut series = if range.is_empty() { Vec::new() } else { index::select(&self.index, matchers) };
         self.order.sort(&self.index, &mut series);
-        HeadSeries { pin, series, range }
+        HeadSeries { pin, series, range, names: None, newest_only: false }
     }
 
     /// The label names of the series that satisfy `matchers` and have samples in `range`, sorted. Without matchers: of
@@ -120,7 +152,8 @@ impl Head {
         for step in series.chunks(STEP) {
             let begin = out.len();
             let index = self.index.read();
-            out.extend(step.iter().map(|it| SeriesChunks { labels: index.labels(it), chunks: Vec::new() }));
+            let labels = |series: &Series| index.labels(series.label_symbols());
+            out.extend(step.iter().map(|it| SeriesChunks { labels: labels(it), chunks: Vec::new() }));
             drop(index);
             step.iter().zip(&mut out[begin..]).for_each(|(series, out)| read(series, &mut out.chunks));
         }
@@ -163,5 +196,31 @@ impl Head {
         }
         texts.sort_unstable();
         texts
+    }
+}
+
+/// The symbols of names and values.
+type Pairs = SmallVec<[(u32, u32); 4]>;
+
+/// Makes the labels of one series after the other; neighbours that have the same ones share them.
+struct LabelsOf<'a> {
+    index: &'a Index,
+    names: Option<&'a [u32]>,
+    last: Option<(Pairs, Labels)>,
+}
+
+impl LabelsOf<'_> {
+    fn of(&mut self, series: &Series) -> Labels {
+        let Some(names) = self.names else { return self.index.labels(series.label_symbols()) };
+        let pairs = series.label_symbols().iter().filter(|pair| names.contains(&pair.0)).copied();
+        let pairs: Pairs = pairs.collect();
+        match &self.last {
+            Some((last, labels)) if *last == pairs => labels.clone(),
+            _ => {
+                let labels = self.index.labels(&pairs);
+                self.last = Some((pairs, labels.clone()));
+                labels
+            }
+        }
     }
 }

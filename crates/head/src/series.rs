@@ -50,7 +50,7 @@ impl Series {
 
     /// Its labels. `head` is the head that the series belongs to.
     pub fn labels(&self, head: &Head) -> Labels {
-        head.index.read().labels(self)
+        head.index.read().labels(self.label_symbols())
     }
 
     /// What it takes in memory beside its chunks.

@@ -4,6 +4,8 @@
 //!
 //! A pure function of the tree and the request: `explain` shows its result, the engine runs it.
 
+mod wanted;
+
 use crate::ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, ExprKind, Extended, Span, Subquery, UnaryOp, ValueType,
     VectorMatching, VectorSelector,
@@ -15,6 +17,7 @@ use crate::engine::points::Grid;
 use crate::engine::window::{Beyond, Windows};
 use crate::functions::{Func, Signature};
 use crate::literal::Text;
+use crate::source::LabelsWanted;
 use longhaul_model::{METRIC_NAME, MatchOp, Matcher, TimeRange};
 use std::sync::Arc;
 
@@ -59,6 +62,10 @@ pub struct Fetch {
     pub range: TimeRange,
     /// How many selectors of the query it serves.
     pub uses: usize,
+    /// The labels that matter to them.
+    pub labels: LabelsWanted,
+    /// Whether only the newest sample in the range matters to them.
+    pub newest_only: bool,
 }
 
 /// An expression with the times that it is evaluated at.
@@ -188,6 +195,7 @@ pub fn plan(expr: &Expr, request: PlanRequest) -> Result<Plan, QueryError> {
     let mut planner =
         Planner { request, fetches: Vec::new(), steps_max: request.grid.steps, around: Around::default() };
     let root = Arc::new(planner.node(expr, request.grid)?);
+    wanted::note(&root, &mut planner.fetches);
     Ok(Plan { root, fetches: planner.fetches, steps_max: planner.steps_max, instant: request.instant })
 }
 
@@ -408,7 +416,8 @@ impl Planner {
             fetch.uses += 1;
             return index;
         }
-        self.fetches.push(Fetch { matchers: selector.matchers.clone(), range, uses: 1 });
+        let matchers = selector.matchers.clone();
+        self.fetches.push(Fetch { matchers, range, uses: 1, labels: LabelsWanted::All, newest_only: false });
         self.fetches.len() - 1
     }
 }

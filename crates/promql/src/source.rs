@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use longhaul_chunk::SeriesChunks;
 use longhaul_model::{Matcher, TimeRange};
+use std::sync::Arc;
 
 /// What a selector of a query asks for.
 #[derive(Clone, Debug)]
@@ -11,12 +12,34 @@ pub struct SelectRequest {
     pub matchers: Vec<Matcher>,
     /// The samples that can matter; a source may return more, never less.
     pub range: TimeRange,
+    /// The labels that can matter.
+    pub labels: LabelsWanted,
+    /// Whether of each series only the newest sample in `range` matters. A source may return more.
+    pub newest_only: bool,
+}
+
+impl SelectRequest {
+    /// All labels and all samples.
+    pub fn all(matchers: Vec<Matcher>, range: TimeRange) -> Self {
+        Self { matchers, range, labels: LabelsWanted::All, newest_only: false }
+    }
+}
+
+/// The labels that a query looks at. A source may return more of them, never less.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelsWanted {
+    /// All.
+    All,
+    /// The metric's name and those listed. Several series of the answer may then have the same labels; they still come in
+    /// the order of all their labels. A source that holds series with `__type__` or `__unit__` returns all labels: whether
+    /// two series are the same one without their name depends on these.
+    Only(Arc<[String]>),
 }
 
 /// Something that holds series.
 #[async_trait]
 pub trait SeriesSource: Send + Sync {
-    /// The series that satisfy the request, each once, in label order.
+    /// The series that satisfy the request, each once, in the order of all their labels.
     async fn select(&self, request: &SelectRequest) -> Result<Box<dyn SeriesSet>, SourceError>;
 }
 
@@ -26,6 +49,12 @@ pub trait SeriesSet: Send {
     /// The next series in label order, at least one; None when there are no more. How many come at once depends on
     /// the data only, never on timing.
     async fn next_batch(&mut self) -> Result<Option<Vec<SeriesChunks>>, SourceError>;
+
+    /// The next series in label order, at most `series_max` of them, still to be read. A source whose samples lie in memory
+    /// has them read by whichever threads evaluate them, side by side; None from all others, and at the end.
+    fn unread_batch(&mut self, _series_max: usize) -> Option<UnreadBatch> {
+        None
+    }
 
     /// How many series are still to come, if known.
     fn remaining(&self) -> Option<usize> {
@@ -37,6 +66,9 @@ pub trait SeriesSet: Send {
         Vec::new()
     }
 }
+
+/// Series that are still to be read, on any thread; it does not wait for anything. There may turn out to be none.
+pub type UnreadBatch = Box<dyn FnOnce() -> Result<Vec<SeriesChunks>, SourceError> + Send>;
 
 /// Why a source cannot answer; the query fails with it, it is never a gap.
 #[derive(Clone, Debug, thiserror::Error)]

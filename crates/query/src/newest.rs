@@ -32,7 +32,8 @@ impl TenantSource {
         let mut held = budget.hold(0)?;
         let mut samples = Samples::default();
         for matchers in selectors {
-            let mut set = self.select(&SelectRequest { matchers, range }).await?;
+            let request = SelectRequest { newest_only: true, ..SelectRequest::all(matchers, range) };
+            let mut set = self.select(&request).await?;
             while let Some(batch) = set.next_batch().await? {
                 budget.check()?;
                 budget.count_series(batch.len() as u64)?;

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use longhaul_block::{BlockError, SeriesSource as BlockSource, Union, union};
 use longhaul_chunk::SeriesChunks;
 use longhaul_head::HeadSeries;
-use longhaul_promql::source::{SelectRequest, SeriesSet, SeriesSource, SourceError};
+use longhaul_model::METRIC_NAME;
+use longhaul_promql::source::{LabelsWanted, SelectRequest, SeriesSet, SeriesSource, SourceError, UnreadBatch};
+use std::sync::Arc;
 
 /// Series a batch: enough to spread over a few cores, few enough to stay in their caches.
 const BATCH: usize = 512;
@@ -14,10 +16,18 @@ const BATCH: usize = 512;
 impl SeriesSource for TenantSource {
     async fn select(&self, request: &SelectRequest) -> Result<Box<dyn SeriesSet>, SourceError> {
         // The head first: what leaves it from here on is readable elsewhere, and the view has pinned that.
-        let head = self.view.head.pin(&request.matchers, request.range);
+        let mut head = self.view.head.pin(&request.matchers, request.range);
         let missing = self.view.missing.clone();
         if self.is_head_only(request.range) {
-            return Ok(Box::new(HeadSet { head, next: 0, missing }));
+            // What is joined with other sources is joined by all its labels.
+            if let LabelsWanted::Only(names) = &request.labels {
+                let names: Vec<&str> = names.iter().map(String::as_str).chain([METRIC_NAME]).collect();
+                head.project(&names, &["__type__", "__unit__"]);
+            }
+            if request.newest_only {
+                head.newest_only();
+            }
+            return Ok(Box::new(HeadSet { head: Arc::new(head), next: 0, missing }));
         }
         let (source, request) = (self.clone(), request.clone());
         let joined = blocking(move |handle| {
@@ -44,7 +54,7 @@ fn join(sources: &Sources, request: &SelectRequest, head: HeadSeries) -> Result<
 
 /// The answer of the head alone.
 struct HeadSet {
-    head: HeadSeries,
+    head: Arc<HeadSeries>,
     next: usize,
     missing: Vec<String>,
 }
@@ -52,15 +62,20 @@ struct HeadSet {
 #[async_trait]
 impl SeriesSet for HeadSet {
     async fn next_batch(&mut self) -> Result<Option<Vec<SeriesChunks>>, SourceError> {
-        while self.next < self.head.len() {
-            let end = self.head.len().min(self.next + BATCH);
-            let batch = self.head.batch(self.next..end);
-            self.next = end;
+        while let Some(read) = self.unread_batch(BATCH) {
+            let batch = read()?;
             if !batch.is_empty() {
                 return Ok(Some(batch));
             }
         }
         Ok(None)
+    }
+
+    fn unread_batch(&mut self, series_max: usize) -> Option<UnreadBatch> {
+        let (head, begin) = (Arc::clone(&self.head), self.next);
+        self.next = head.len().min(begin + series_max);
+        let indexes = begin..self.next;
+        (!indexes.is_empty()).then(|| -> UnreadBatch { Box::new(move || Ok(head.batch(indexes))) })
     }
 
     fn remaining(&self) -> Option<usize> {

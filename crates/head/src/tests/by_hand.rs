@@ -138,7 +138,7 @@ fn whoever_pinned_before_a_release_sees_the_data_and_whoever_comes_later_does_no
     head.release(&view);
     let after = head.pin(&[], ALL);
     drop(view);
-    assert!(after.is_empty() && head.select(&[], ALL).is_empty());
+    assert!(after.batch(0..after.len()).is_empty() && head.select(&[], ALL).is_empty());
     for pinned in [&before, &during] {
         assert_eq!(decode(&pinned.batch(0..1)[0], ALL).len(), 10);
     }
@@ -221,4 +221,28 @@ fn labels_come_back_in_order_and_as_asked_for() {
 #[test]
 fn an_idle_head_costs_about_a_kilobyte() {
     assert!(size_of::<Head>() + small_head().stats().series_bytes < 1024, "{}", size_of::<Head>());
+}
+
+#[test]
+fn a_reader_may_want_fewer_labels_and_only_the_newest_sample() {
+    let head = small_head();
+    for (pod, t_ms) in [("a", 10), ("b", 20), ("c", 30)] {
+        let series = get_or_create(&head, &[("__name__", "up"), ("job", "x"), ("pod", pod)]);
+        for t_ms in [t_ms, t_ms + 100, t_ms + 200] {
+            assert_eq!(head.apply(&series, sample(t_ms, t_ms as f64), 1, &()), Verdict::Stored);
+        }
+        assert_eq!(head.apply(&series, sample(t_ms + 50, 0.5), 2, &()), Verdict::Stored, "late");
+    }
+    let mut all = head.pin(&[], TimeRange::new(0, 225));
+    all.project(&["job", "none"], &["__type__"]);
+    all.newest_only();
+    let read: Vec<_> = all.batch(0..3).iter().map(|it| (it.labels.to_string(), decode(it, ALL))).collect();
+    assert!(read.iter().all(|it| it.0 == r#"{job="x"}"#), "{read:?}");
+    assert_eq!(read[0].1, [(210, 210f64.to_bits())], "nothing but the newest");
+    assert_eq!(read[2].1.len(), 4, "the newest is beyond the range: everything, as without the wish");
+
+    get_or_create(&head, &[("__name__", "up"), ("__type__", "gauge")]);
+    let mut all = head.pin(&[], ALL);
+    all.project(&["job"], &["__type__"]);
+    assert_eq!(all.batch(0..all.len())[0].labels.to_string(), r#"{__name__="up", job="x", pod="a"}"#);
 }

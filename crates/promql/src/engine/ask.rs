@@ -37,7 +37,12 @@ impl Run {
     pub async fn select(&self, fetch: usize) -> Result<Box<dyn SeriesSet>, QueryError> {
         self.budget.check()?;
         let fetch = &self.plan.fetches[fetch];
-        let request = SelectRequest { matchers: fetch.matchers.clone(), range: fetch.range };
+        let request = SelectRequest {
+            matchers: fetch.matchers.clone(),
+            range: fetch.range,
+            labels: fetch.labels.clone(),
+            newest_only: fetch.newest_only,
+        };
         Ok(self.source.select(&request).await?)
     }
 
@@ -84,7 +89,7 @@ impl Run {
         let asked = self.on_pool(move || info::question(&series, &by).map(|matchers| (series, matchers)));
         let (series, matchers) = asked.await??;
         let answer = match matchers {
-            Some(matchers) => Some(self.ask(SelectRequest { matchers, range: selector.windows.reach() }).await?),
+            Some(matchers) => Some(self.ask(SelectRequest::all(matchers, selector.windows.reach())).await?),
             None => None,
         };
         let (budget, selector) = (self.budget.clone(), selector.clone());

@@ -37,7 +37,7 @@ mod note;
 mod ordered_window;
 mod over_time;
 mod pairs;
-mod pipe;
+pub(crate) mod pipe;
 pub mod points;
 mod pool;
 mod range_functions;

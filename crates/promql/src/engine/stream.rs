@@ -9,7 +9,7 @@ use crate::engine::QueryError;
 use crate::engine::points::SeriesPoints;
 use crate::engine::pool::Pool;
 use crate::engine::stage::Line;
-use crate::source::SeriesSet;
+use crate::source::{SeriesSet, UnreadBatch};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use longhaul_chunk::{Samples, SeriesChunks, sample_count};
@@ -63,6 +63,11 @@ pub struct SharedSeries {
 }
 
 enum Batch {
+    Unread(UnreadBatch),
+    Read(ReadBatch),
+}
+
+enum ReadBatch {
     Chunks(Vec<SeriesChunks>),
     Shared(Arc<SharedSeries>, std::ops::Range<usize>),
     Points(Vec<SeriesPoints>),
@@ -81,14 +86,17 @@ pub async fn drive<S: Sink>(
     let in_flight_max = 4 * pool.threads();
     let budget = line.budget.clone();
     let (done, mut finished) = unbounded();
-    let work = Arc::new(Work { line, prepare, order: Mutex::new(Order::new(sink)), done });
+    let work = Arc::new(Work { line, steps, prepare, order: Mutex::new(Order::new(sink)), done });
     let (mut number, mut in_flight, mut more) = (0, 0, true);
     while more || in_flight > 0 {
         budget.check()?;
         if more && in_flight < in_flight_max {
             match feed.next(series_max, &work.line).await? {
                 Some(batch) => {
-                    let held = budget.hold(batch.size_bytes(steps))?;
+                    let held = budget.hold(match &batch {
+                        Batch::Read(batch) => batch.size_bytes(steps),
+                        Batch::Unread(_) => 0, // counted when it is read
+                    })?;
                     let work = Arc::clone(&work);
                     pool.spawn(move || work.run(number, batch, held));
                     (number, in_flight) = (number + 1, in_flight + 1);
@@ -116,6 +124,9 @@ impl Feed {
         Ok(match self {
             Self::Source { set, pending } => {
                 while pending.as_slice().is_empty() {
+                    if let Some(unread) = set.unread_batch(series_max) {
+                        return Ok(Some(Batch::Unread(unread)));
+                    }
                     match set.next_batch().await? {
                         Some(series) => {
                             line.budget.count_series(series.len() as u64)?;
@@ -127,22 +138,22 @@ impl Feed {
                         }
                     }
                 }
-                Some(Batch::Chunks(pending.by_ref().take(series_max).collect()))
+                Some(Batch::Read(ReadBatch::Chunks(pending.by_ref().take(series_max).collect())))
             }
             Self::Shared(shared, from) => {
                 let range = *from..shared.series.len().min(*from + series_max);
                 *from = range.end;
-                (!range.is_empty()).then(|| Batch::Shared(Arc::clone(shared), range))
+                (!range.is_empty()).then(|| Batch::Read(ReadBatch::Shared(Arc::clone(shared), range)))
             }
             Self::Points { rest, .. } => {
                 let batch: Vec<SeriesPoints> = rest.by_ref().take(series_max).collect();
-                (!batch.is_empty()).then_some(Batch::Points(batch))
+                (!batch.is_empty()).then_some(Batch::Read(ReadBatch::Points(batch)))
             }
         })
     }
 }
 
-impl Batch {
+impl ReadBatch {
     /// What it holds while it is worked on: chunks, the samples of one series at a time, and the points that come of
     /// them.
     fn size_bytes(&self, steps: usize) -> usize {
@@ -172,6 +183,7 @@ fn most_sample_bytes(all: &[SeriesChunks]) -> usize {
 /// What all jobs of one drive share.
 struct Work<S: Sink, P> {
     line: Line,
+    steps: usize,
     prepare: P,
     order: Mutex<Order<S>>,
     done: UnboundedSender<()>,
@@ -213,6 +225,14 @@ impl<S: Sink> Order<S> {
 }
 
 impl<S: Sink, P: Fn(SeriesPoints) -> S::Item> Work<S, P> {
+    fn read(&self, read: UnreadBatch, held: &mut Held) -> Result<ReadBatch, QueryError> {
+        let series = read()?;
+        self.line.budget.count_series(series.len() as u64)?;
+        let batch = ReadBatch::Chunks(series);
+        held.grow(batch.size_bytes(self.steps))?;
+        Ok(batch)
+    }
+
     /// One job: evaluates a batch, then feeds the sink as far as batches have come.
     fn run(&self, number: usize, batch: Batch, mut held: Held) {
         let evaluated = catch_unwind(AssertUnwindSafe(|| self.evaluate(batch, &mut held)));
@@ -241,6 +261,11 @@ impl<S: Sink, P: Fn(SeriesPoints) -> S::Item> Work<S, P> {
     }
 
     fn evaluate(&self, batch: Batch, held: &mut Held) -> Result<Vec<S::Item>, QueryError> {
+        self.line.budget.check()?;
+        let batch = match batch {
+            Batch::Unread(read) => self.read(read, held)?,
+            Batch::Read(batch) => batch,
+        };
         let mut samples = Samples::default();
         let mut items = Vec::new();
         let mut push = |points: Option<SeriesPoints>| -> Result<(), QueryError> {
@@ -251,19 +276,18 @@ impl<S: Sink, P: Fn(SeriesPoints) -> S::Item> Work<S, P> {
             }
             self.line.budget.check()
         };
-        self.line.budget.check()?;
         match batch {
-            Batch::Chunks(all) => {
+            ReadBatch::Chunks(all) => {
                 for series in all {
                     push(self.line.decode(&series, &mut samples)?)?;
                 }
             }
-            Batch::Shared(shared, range) => {
+            ReadBatch::Shared(shared, range) => {
                 for series in &shared.series[range] {
                     push(self.line.decode(series, &mut samples)?)?;
                 }
             }
-            Batch::Points(all) => {
+            ReadBatch::Points(all) => {
                 for points in all {
                     push(self.line.apply(points, &mut samples)?)?;
                 }
