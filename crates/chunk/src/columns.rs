@@ -102,16 +102,20 @@ impl<V> SampleColumns<V> {
         }
     }
 
-    /// Gives the samples that a decoder has appended without starts the start 0 if samples before them have starts.
-    pub(crate) fn pad_starts(&mut self) {
-        if !self.start_ms.is_empty() {
-            self.start_ms.resize(self.t_ms.len(), 0);
+    /// Of the samples after `mark`, which a decoder has appended, keeps those in `range`.
+    pub(crate) fn retain_range(&mut self, mark: Mark, range: TimeRange) {
+        self.cut_range(mark.len, range);
+        if self.start_ms.is_empty() {
+            return;
+        }
+        // A decoder may leave the starts out, or give them though all are 0.
+        self.start_ms.resize(self.t_ms.len(), 0);
+        if !mark.started && self.start_ms.iter().all(|&start_ms| start_ms == 0) {
+            self.start_ms.clear();
         }
     }
 
-    /// Of the samples after `mark` keeps those in `range`.
-    pub(crate) fn retain_range(&mut self, mark: Mark, range: TimeRange) {
-        let begin = mark.len;
+    fn cut_range(&mut self, begin: usize, range: TimeRange) {
         let (Some(&first), Some(&last)) = (self.t_ms[begin..].first(), self.t_ms.last()) else { return };
         if range.contains(first) && range.contains(last) {
             return;
@@ -122,11 +126,8 @@ impl<V> SampleColumns<V> {
         self.truncate(begin + to);
         self.t_ms.drain(begin..begin + from);
         self.values.drain(begin..begin + from);
-        if !self.start_ms.is_empty() {
+        if self.start_ms.len() > begin {
             self.start_ms.drain(begin..begin + from);
-            if !mark.started && self.start_ms.iter().all(|&start_ms| start_ms == 0) {
-                self.start_ms.clear();
-            }
         }
     }
 }

@@ -60,4 +60,4 @@ fn reset_hint(byte: u8) -> CounterResetHint {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

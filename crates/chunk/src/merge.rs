@@ -28,7 +28,6 @@ pub fn decode_into(chunk: &Chunk, range: TimeRange, out: &mut Columns) -> Result
         out.rewind(mark);
         return decoded;
     }
-    out.pad_starts();
     out.retain_range(mark, range);
     Ok(())
 }

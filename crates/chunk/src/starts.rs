@@ -29,6 +29,7 @@ pub(crate) struct StartWriter {
 impl StartWriter {
     /// Appends the start of the sample that was written last, which is number `index` from 0; `before_ms` is the time
     /// of the one before it.
+    #[inline]
     pub(crate) fn write(&mut self, writer: &mut BitWriter, index: u16, before_ms: i64, t_ms: i64, start_ms: i64) {
         let from = writer.bytes()[HEADER_AT] & WRITTEN_FROM_MAX;
         let age_ms = before_ms.wrapping_sub(start_ms);
@@ -68,6 +69,11 @@ impl StartReader {
             written_from: u16::from(header & WRITTEN_FROM_MAX),
             age_ms: 0,
         }
+    }
+
+    /// Whether any sample may have one.
+    pub(crate) fn any(&self) -> bool {
+        self.first_known || self.written_from > 0
     }
 
     /// Takes the start of the first sample.

@@ -15,7 +15,8 @@ pub(crate) fn fits(value: i64, width: u32) -> bool {
 /// The signed value of a payload of `width` bits, below 64: two's complement, but 100..0 is positive.
 #[inline(always)]
 pub(crate) fn signed(payload: u64, width: u32) -> i64 {
-    if payload > 1 << (width - 1) { payload.wrapping_sub(1 << width) as i64 } else { payload as i64 }
+    let beyond = 1_u64 << width;
+    payload.wrapping_sub(if payload > beyond >> 1 { beyond } else { 0 }) as i64
 }
 
 /// The low `width` bits of `value`.
@@ -60,10 +61,10 @@ fn write_payload(writer: &mut BitWriter, ones: u32, payload: u64) {
 }
 
 /// Takes a signed varbit integer.
-#[inline]
+#[inline(always)]
 pub(crate) fn take_int(reader: &mut BitReader<'_>) -> i64 {
     match take_payload(reader) {
-        (payload, 0 | 64) => payload as i64,
+        (payload, 64) => payload as i64,
         (payload, width) => signed(payload, width),
     }
 }
@@ -77,26 +78,27 @@ pub(crate) fn take_uint(reader: &mut BitReader<'_>) -> u64 {
 #[inline(always)]
 fn take_payload(reader: &mut BitReader<'_>) -> (u64, u32) {
     reader.refill();
-    match (!reader.peek()).leading_zeros() {
-        0 => {
-            reader.skip(1);
-            (0, 0)
-        }
-        // What one refill holds together with the prefix.
-        ones @ 1..=6 => {
-            let width = VARBIT_WIDTHS[ones as usize];
-            reader.skip(ones + 1);
-            (reader.take(width), width)
-        }
-        7 => {
-            reader.skip(8);
-            (reader.take_refilled(56), 56)
-        }
-        _ => {
-            reader.skip(8);
-            (reader.take_refilled(64), 64)
-        }
+    let next = reader.peek();
+    if next >> 63 == 0 {
+        reader.skip(1);
+        return (0, 0);
     }
+    let ones = (!next).leading_zeros();
+    // One refill holds both prefix and payload.
+    if ones <= 6 {
+        let width = VARBIT_WIDTHS[ones as usize];
+        reader.skip(ones + 1 + width);
+        return (next << (ones + 1) >> 1 >> (63 - width), width);
+    }
+    take_long_payload(reader, ones)
+}
+
+#[cold]
+#[inline(never)]
+fn take_long_payload(reader: &mut BitReader<'_>, ones: u32) -> (u64, u32) {
+    let width = if ones == 7 { 56 } else { 64 };
+    reader.skip(8);
+    (reader.take_refilled(width), width)
 }
 
 /// Which bits of a value differ from the value before, on the writing side.

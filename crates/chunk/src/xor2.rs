@@ -186,10 +186,23 @@ pub(crate) fn decode_all(data: &[u8], out: &mut Columns) -> Result<(), ChunkErro
         return Err(ChunkError::Corrupt { at: 0, reason: "counts more samples than it can hold" });
     }
     let mut decoder = Decoder::new(data)?;
-    out.reserve(count);
-    for _ in 0..count {
-        let sample = decoder.next();
-        out.push_started(decoder.starts.start_ms, sample.t_ms, sample.value);
+    let begin = out.t_ms.len();
+    out.t_ms.resize(begin + count, 0);
+    out.values.resize(begin + count, 0.0);
+    let slots = out.t_ms[begin..].iter_mut().zip(&mut out.values[begin..]);
+    if decoder.starts.any() {
+        out.start_ms.resize(begin, 0);
+        out.start_ms.reserve(count);
+        for slot in slots {
+            let sample = decoder.next();
+            (*slot.0, *slot.1) = (sample.t_ms, sample.value);
+            out.start_ms.push(decoder.starts.start_ms);
+        }
+    } else {
+        for slot in slots {
+            let sample = decoder.next();
+            (*slot.0, *slot.1) = (sample.t_ms, sample.value);
+        }
     }
     decoder.reader.verdict()
 }

@@ -56,9 +56,10 @@ impl<X: Known> Integer<X> {
     pub(super) fn counts(&self, layout: &Layout) -> [impl Iterator<Item = i64>; 2] {
         let (positive, negative) = self.buckets.split_at(layout.positive_buckets());
         [positive, negative].map(|side| {
-            side.iter().scan(0_i64, |count, bucket| {
-                *count = count.wrapping_add(bucket.value);
-                Some(*count)
+            let mut count = 0_i64;
+            side.iter().map(move |bucket| {
+                count = count.wrapping_add(bucket.value);
+                count
             })
         })
     }

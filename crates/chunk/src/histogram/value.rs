@@ -132,9 +132,10 @@ impl<'a> From<&'a FloatHistogram> for HistogramRef<'a> {
 
 /// Counts from the differences between neighbours.
 pub(super) fn sums(deltas: &[i64]) -> impl Iterator<Item = i64> {
-    deltas.iter().scan(0_i64, |count, delta| {
-        *count = count.wrapping_add(*delta);
-        Some(*count)
+    let mut count = 0_i64;
+    deltas.iter().map(move |delta| {
+        count = count.wrapping_add(*delta);
+        count
     })
 }
 

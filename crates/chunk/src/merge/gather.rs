@@ -16,8 +16,8 @@ pub(super) struct GatheredSample {
     pub(super) sample: Measurement,
     /// Rises by one from sample to sample of a chunk, and by two from chunk to chunk.
     position: usize,
-    /// Whether the sample before it in the result is the one before it in its chunk. Only then does it still hold what
-    /// the chunk knew of a counter reset between the two.
+    /// Whether no sample stands between it and the one before it in its chunk, and that one stands there if any does. Only
+    /// then does it still hold what the chunk knew of a counter reset between the two.
     pub(super) follows: bool,
 }
 
@@ -52,7 +52,7 @@ impl Gathered {
             while let Some(later) = samples.next_if(|it| it.sample.t_ms == winner.sample.t_ms) {
                 winner = later;
             }
-            winner.follows = next_position.replace(winner.position + 1) == Some(winner.position);
+            winner.follows = next_position.replace(winner.position + 1).is_none_or(|next| next == winner.position);
             Some(winner)
         })
     }
