@@ -2,7 +2,7 @@
 //! Prometheus 3.14 writes and reads them (`tsdb/chunkenc/histogram.go`, `float_histogram.go`).
 //!
 //! A header (count of samples, what is known of a counter reset before the chunk, which samples have starts), a
-//! [layout](layout) that all samples share, then the samples. Integer histograms are kept as changes of changes
+//! [`layout`] that all samples share, then the samples. Integer histograms are kept as changes of changes
 //! ([`integer`]), the numbers of float histograms XORed with those before ([`float`]). Within a chunk there is no counter
 //! reset, and after a stale marker nothing but stale markers: the appender says when a new chunk must begin.
 
