@@ -141,7 +141,13 @@ impl Budget {
             series: self.account.series.load(Ordering::Relaxed),
             samples: self.account.samples.load(Ordering::Relaxed),
             bytes_peak: self.account.bytes_peak.load(Ordering::Relaxed),
+            ..QueryStats::default()
         }
+    }
+
+    /// The time of its clock, ns.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.account.clock.monotonic_ns()
     }
 }
 

@@ -22,8 +22,10 @@ use longhaul_model::{METRIC_NAME, MatchOp, Matcher, TimeRange};
 use std::sync::Arc;
 
 mod info;
+mod scope;
 
 pub use info::InfoSelector;
+pub use scope::Scope;
 
 /// What of a request the plan depends on.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,8 @@ pub struct PlanRequest {
     pub lookback_ms: i64,
     /// The step of subqueries that name none, ms.
     pub subquery_step_ms: i64,
+    /// Whether samples are to be counted as Prometheus counts them.
+    pub counted: bool,
 }
 
 /// What is to be done.
@@ -79,6 +83,8 @@ pub struct Node {
     pub yields: ValueType,
     /// Where it stands in the text.
     pub span: Span,
+    /// How the samples that it looks at count, if they do.
+    pub scope: Option<Arc<Scope>>,
 }
 
 /// The kinds of node.
@@ -192,8 +198,9 @@ pub enum RangeInput {
 
 /// Makes the plan; durations of the tree are resolved.
 pub fn plan(expr: &Expr, request: PlanRequest) -> Result<Plan, QueryError> {
+    let scope = request.counted.then(|| Arc::new(Scope::of_query()));
     let mut planner =
-        Planner { request, fetches: Vec::new(), steps_max: request.grid.steps, around: Around::default() };
+        Planner { request, fetches: Vec::new(), steps_max: request.grid.steps, around: Around::default(), scope };
     let root = Arc::new(planner.node(expr, request.grid)?);
     wanted::note(&root, &mut planner.fetches);
     Ok(Plan { root, fetches: planner.fetches, steps_max: planner.steps_max, instant: request.instant })
@@ -204,6 +211,8 @@ struct Planner {
     fetches: Vec<Fetch>,
     steps_max: usize,
     around: Around,
+    /// How the samples of what is being planned count.
+    scope: Option<Arc<Scope>>,
 }
 
 /// What the expressions around the one that is being planned ask of histograms.
@@ -250,12 +259,12 @@ impl Planner {
         let yields = expr.value_type();
         let constant = matches!(expr.kind, ExprKind::Number(_) | ExprKind::Duration(_)) || yields == ValueType::String;
         if grid.steps > 1 && !constant && yields != ValueType::Matrix && is_step_invariant(expr) {
-            let inner = self.node(expr, Grid::instant(grid.start_ms))?;
+            let inner = self.scoped(|scope| scope.once(&grid), |it| it.node(expr, Grid::instant(grid.start_ms)))?;
             let kind = match inner.kind {
                 NodeKind::Number(number) => NodeKind::Number(number),
                 _ => NodeKind::Once(Arc::new(inner)),
             };
-            return Ok(Node { kind, grid, yields, span: expr.span });
+            return Ok(Node { kind, grid, yields, span: expr.span, scope: self.scope.clone() });
         }
         let kind = match &expr.kind {
             ExprKind::Number(number) | ExprKind::Duration(number) => NodeKind::Number(*number),
@@ -269,9 +278,18 @@ impl Planner {
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, grid)?,
             ExprKind::Call(call) => self.call(call, grid)?,
             ExprKind::Vector(selector) => self.instant_selector(selector, grid, Answer::Value),
-            ExprKind::Matrix(_) | ExprKind::Subquery(_) => NodeKind::Range(self.range(expr, grid)?),
+            ExprKind::Matrix(_) | ExprKind::Subquery(_) => NodeKind::Range(self.range(expr, grid, true)?),
         };
-        Ok(Node { kind, grid, yields, span: expr.span })
+        Ok(Node { kind, grid, yields, span: expr.span, scope: self.scope.clone() })
+    }
+
+    /// Plans something of another scope.
+    fn scoped<T>(&mut self, scope: impl FnOnce(&Scope) -> Scope, work: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.scope.clone();
+        self.scope = outer.as_deref().map(|outer| Arc::new(scope(outer)));
+        let done = work(self);
+        self.scope = outer;
+        done
     }
 
     fn binary(&mut self, binary: &Binary, grid: Grid) -> Result<NodeKind, QueryError> {
@@ -325,7 +343,7 @@ impl Planner {
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
                 refuse_extended(call.function, arg)?;
-                input = Some((self.range(arg, grid)?, without_parens(arg).span));
+                input = Some((self.range(arg, grid, false)?, without_parens(arg).span));
             } else {
                 args.push(Arc::new(self.node(arg, grid)?));
             }
@@ -358,9 +376,10 @@ impl Planner {
         Ok(NodeKind::Info { input: Arc::new(self.node(&call.args[0], grid)?), selector })
     }
 
-    fn range(&mut self, expr: &Expr, grid: Grid) -> Result<RangeInput, QueryError> {
+    /// `alone`: the range is the whole query.
+    fn range(&mut self, expr: &Expr, grid: Grid, alone: bool) -> Result<RangeInput, QueryError> {
         match &expr.kind {
-            ExprKind::Paren(inner) => self.range(inner, grid),
+            ExprKind::Paren(inner) => self.range(inner, grid, alone),
             ExprKind::Matrix(matrix) => {
                 let selector = &matrix.selector;
                 let before_ms = self.request.lookback_ms;
@@ -376,7 +395,7 @@ impl Planner {
             ExprKind::Subquery(subquery) => {
                 let around = self.around;
                 self.around = around.inside(expr);
-                let input = self.subquery(subquery, grid)?;
+                let input = self.subquery(subquery, grid, alone)?;
                 self.around = around;
                 Ok(input)
             }
@@ -385,7 +404,7 @@ impl Planner {
     }
 
     /// The inner grid lies on multiples of its step, whatever the query's times are.
-    fn subquery(&mut self, subquery: &Subquery, grid: Grid) -> Result<RangeInput, QueryError> {
+    fn subquery(&mut self, subquery: &Subquery, grid: Grid, alone: bool) -> Result<RangeInput, QueryError> {
         let windows = self.windows(grid, subquery.range_ms, subquery.offset_ms, subquery.at);
         let step_ms = subquery.step_ms.unwrap_or(self.request.subquery_step_ms).max(1);
         let before_ms = windows.end_ms(0).saturating_sub(subquery.range_ms);
@@ -393,7 +412,11 @@ impl Planner {
         let last_ms = windows.end_ms(grid.steps.saturating_sub(1));
         let inner_grid = Grid::new(first_ms, last_ms, step_ms);
         self.steps_max = self.steps_max.max(inner_grid.steps);
-        let inner = self.node(&subquery.expr, inner_grid)?;
+        let scope = |scope: &Scope| match alone {
+            true => scope.subquery_alone(&inner_grid),
+            false => scope.subquery(&windows, &inner_grid),
+        };
+        let inner = self.scoped(scope, |it| it.node(&subquery.expr, inner_grid))?;
         Ok(RangeInput::Subquery { inner: Arc::new(inner), windows })
     }
 

@@ -117,7 +117,7 @@ pub struct RangeSeries {
 }
 
 /// What a query took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryStats {
     /// Series that the source handed out.
     pub series: u64,
@@ -125,4 +125,42 @@ pub struct QueryStats {
     pub samples: u64,
     /// Most bytes held at one time, as far as they are accounted for.
     pub bytes_peak: u64,
+    /// How long it took.
+    pub phases: Phases,
+    /// Its samples as Prometheus counts them, if the request asked for it.
+    pub counted: Option<SampleCounts>,
+}
+
+/// How long the phases of a query took, ns of the budget's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Parsing and planning.
+    pub plan_ns: u64,
+    /// Fetching and evaluating.
+    pub evaluate_ns: u64,
+    /// Bringing the result into its order and form.
+    pub sort_ns: u64,
+}
+
+/// The samples of a query as Prometheus counts them (`util/stats/query_stats.go`); a histogram counts for one every 16
+/// bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SampleCounts {
+    /// What its steps look at, each step for itself (`totalQueryableSamples`).
+    pub queried: u64,
+    /// The same, but what neighbouring steps share counts once (`samplesRead`).
+    pub read: u64,
+    /// Both step by step; empty if only the sums were asked for.
+    pub steps: Vec<StepCounts>,
+}
+
+/// What counts at one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepCounts {
+    /// The step's time, ms.
+    pub t_ms: i64,
+    /// See [`SampleCounts::queried`].
+    pub queried: u64,
+    /// See [`SampleCounts::read`].
+    pub read: u64,
 }

@@ -9,6 +9,7 @@ use crate::engine::points::SeriesPoints;
 use crate::engine::select::instant;
 use crate::engine::stage::weight;
 use crate::engine::stream::{SharedSeries, chunk_bytes};
+use crate::engine::tally::Tally;
 use crate::engine::window::Windows;
 use crate::plan::{Answer, InfoSelector, Node};
 use crate::source::{SelectRequest, SeriesSet};
@@ -83,7 +84,12 @@ impl Run {
     }
 
     /// `info(input, selector)`
-    pub async fn info(self: &Arc<Self>, input: &Arc<Node>, selector: &InfoSelector) -> Result<Vector, QueryError> {
+    pub async fn info(
+        self: &Arc<Self>,
+        input: &Arc<Node>,
+        selector: &InfoSelector,
+        tally: Option<Tally>,
+    ) -> Result<Vector, QueryError> {
         let Vector { series, held } = self.vector(input).await?;
         let by = selector.clone();
         let asked = self.on_pool(move || info::question(&series, &by).map(|matchers| (series, matchers)));
@@ -105,6 +111,7 @@ impl Run {
                 }
                 if let Some(points) = instant(&info.labels, &samples, &selector.windows, Answer::Time) {
                     infos_held.grow(points.size_bytes())?;
+                    tally.iter().for_each(|tally| tally.instant(&points));
                     infos.push(InfoSeries(points));
                 }
             }

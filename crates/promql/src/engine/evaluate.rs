@@ -24,6 +24,7 @@ use crate::engine::select::Naming;
 use crate::engine::sort;
 use crate::engine::stage::{Line, repeat};
 use crate::engine::stream::{Sink, drive};
+use crate::engine::tally::{Counts, Tally};
 use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
 use crate::engine::{EngineSettings, QueryError, math};
@@ -34,6 +35,7 @@ use crate::value::{Histograms, Points, RangeSeries, Value};
 use longhaul_chunk::SeriesChunks;
 use longhaul_model::Labels;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One query under way.
 pub struct Run {
@@ -46,6 +48,8 @@ pub struct Run {
     pub(super) delayed: bool,
     pub(super) typed: bool,
     starts: bool,
+    counts: Option<Arc<Counts>>,
+    sort_ns: AtomicU64,
     tasks: Tasks,
 }
 
@@ -65,6 +69,7 @@ impl Run {
         settings: &EngineSettings,
         pool: Arc<Pool>,
         budget: Budget,
+        counts: Option<Arc<Counts>>,
         tasks: Tasks,
     ) -> Self {
         Self {
@@ -76,6 +81,8 @@ impl Run {
             delayed: settings.delayed_name_removal,
             typed: settings.type_and_unit_labels,
             starts: settings.use_start_timestamps,
+            counts,
+            sort_ns: AtomicU64::new(0),
             plan,
             tasks,
         }
@@ -84,6 +91,16 @@ impl Run {
     /// The warnings and infos so far.
     pub fn notes(&self) -> &Annotations {
         &self.notes
+    }
+
+    /// How long it took to bring the result into its order and form, ns.
+    pub fn sort_ns(&self) -> u64 {
+        self.sort_ns.load(Ordering::Relaxed)
+    }
+
+    /// Counts what a node looks at, if anyone asks. `reads`: it looks at samples, not at the points of a subquery.
+    pub(super) fn tally(&self, node: &Node, reads: bool) -> Option<Tally> {
+        Some(Tally::new(node.scope.as_ref()?, self.counts.as_ref()?, reads))
     }
 
     /// Evaluates the whole plan.
@@ -109,7 +126,9 @@ impl Run {
             }
             (ValueType::Vector, _) => {
                 let Vector { series, held } = self.vector(node).await?;
+                let begun_ns = self.budget.now_ns();
                 let value = self.finish(series, instant, grid)?;
+                self.sort_ns.store(self.budget.now_ns().saturating_sub(begun_ns), Ordering::Relaxed);
                 drop(held);
                 Ok(value)
             }
@@ -137,10 +156,11 @@ impl Run {
         let mut matrix = match input {
             RangeInput::Selector { fetch, windows, .. } => {
                 let (shared, windows, budget) = (self.shared(*fetch).await?, *windows, self.budget.clone());
+                let tally = self.tally(&self.plan.root, true);
                 let decode = move || -> Result<Vec<RangeSeries>, QueryError> {
                     let decode = |series: &SeriesChunks| {
                         budget.check()?;
-                        results::raw(series, &windows, &budget)
+                        results::raw(series, &windows, &budget, tally.as_ref())
                     };
                     shared.series.iter().map(decode).collect()
                 };
@@ -258,7 +278,7 @@ impl Run {
                     self.drive(self.pipe(&node).await?, |series| series.there().into_owned(), Absent::new(grid.steps));
                 self.held(there.await?.finish(labels))
             }
-            NodeKind::Info { input, selector } => self.info(input, selector).await,
+            NodeKind::Info { input, selector } => self.info(input, selector, self.tally(&node, true)).await,
             NodeKind::Instant { .. }
             | NodeKind::OverRange { .. }
             | NodeKind::Negate(_)

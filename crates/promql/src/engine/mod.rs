@@ -47,6 +47,7 @@ mod sort;
 mod stage;
 mod starts;
 mod stream;
+mod tally;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -60,11 +61,12 @@ use crate::budget::{Budget, Limit};
 use crate::durations;
 use crate::plan::{Plan, PlanRequest, plan};
 use crate::source::SeriesSource;
-use crate::value::QueryResult;
+use crate::value::{Phases, QueryResult, QueryStats};
 use crate::{ParseOptions, parse};
 use points::Grid;
 use pool::Pool;
 use std::sync::Arc;
+use tally::Counts;
 
 /// How an engine works.
 #[derive(Clone, Debug)]
@@ -116,6 +118,20 @@ pub struct QueryRequest {
     pub lookback_ms: i64,
     /// The step of subqueries that name none, ms.
     pub default_subquery_step_ms: i64,
+    /// Whether its samples are to be counted as Prometheus counts them.
+    pub count_samples: CountSamples,
+}
+
+/// How a query's samples are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CountSamples {
+    /// Not as Prometheus counts them.
+    #[default]
+    No,
+    /// All together.
+    InTotal,
+    /// All together, and step by step.
+    PerStep,
 }
 
 impl QueryRequest {
@@ -134,6 +150,7 @@ impl QueryRequest {
             step_ms,
             lookback_ms: 300_000,
             default_subquery_step_ms: 60_000,
+            count_samples: CountSamples::No,
         }
     }
 
@@ -191,6 +208,7 @@ impl Engine {
                 instant: request.is_instant(),
                 lookback_ms: request.lookback_ms,
                 subquery_step_ms: request.default_subquery_step_ms,
+                counted: request.count_samples != CountSamples::No,
             },
         )?;
         if plan.steps_max > self.settings.steps_max {
@@ -212,12 +230,23 @@ impl Engine {
         budget: &Budget,
     ) -> Result<QueryResult, QueryError> {
         let (budget, _stop) = budget.for_run();
+        let begun_ns = budget.now_ns();
         let plan = Arc::new(self.explain(request)?);
+        let planned_ns = budget.now_ns();
+        let counts = Counts::new(plan.root.grid, request.count_samples);
         let (tasks, spawned) = tasks::tasks();
-        let run = evaluate::Run::new(source, plan, &self.settings, Arc::clone(&self.pool), budget.clone(), tasks);
+        let pool = Arc::clone(&self.pool);
+        let run = evaluate::Run::new(source, plan, &self.settings, pool, budget.clone(), counts.clone(), tasks);
         let run = Arc::new(run);
         let value = spawned.run(Arc::clone(&run).result(request.is_instant())).await?;
         let (warnings, infos) = run.notes().render(&request.text);
-        Ok(QueryResult { value, warnings, infos, stats: budget.stats() })
+        let sort_ns = run.sort_ns();
+        let phases = Phases {
+            plan_ns: planned_ns.saturating_sub(begun_ns),
+            evaluate_ns: budget.now_ns().saturating_sub(planned_ns).saturating_sub(sort_ns),
+            sort_ns,
+        };
+        let stats = QueryStats { phases, counted: counts.map(|counts| counts.figures()), ..budget.stats() };
+        Ok(QueryResult { value, warnings, infos, stats })
     }
 }

@@ -38,7 +38,8 @@ impl Run {
         let pipe = match &node.kind {
             NodeKind::Instant { fetch, windows, answer, stats_only } => {
                 let (naming, windows, stats_only) = (self.naming(*fetch), *windows, *stats_only);
-                let decode = Decode::Instant { windows, answer: *answer, naming, span: node.span, stats_only };
+                let (span, tally) = (node.span, self.tally(&node, true));
+                let decode = Decode::Instant { windows, answer: *answer, naming, span, stats_only, tally };
                 let merges = *answer != Answer::Value && !naming.one_name;
                 Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
             }
@@ -131,7 +132,9 @@ impl Run {
         }
         let spans = [input_span, args.first().map_or(node.span, |arg| arg.span)];
         let typed = self.typed;
-        let function = |windows: Windows, naming| RangeFunction { func, windows, args: scalars, spans, naming, typed };
+        let tally = self.tally(node, matches!(input, RangeInput::Selector { .. }));
+        let function =
+            |windows: Windows, naming| RangeFunction { func, windows, args: scalars, spans, naming, typed, tally };
         match input {
             RangeInput::Selector { fetch, windows, stats_only } => {
                 let function = function(*windows, self.naming(*fetch));

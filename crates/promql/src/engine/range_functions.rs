@@ -13,6 +13,7 @@ use crate::engine::over_time;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::select::Naming;
 use crate::engine::starts::{self, Started};
+use crate::engine::tally::Tally;
 use crate::engine::window::{Window, Windows, slide, slide_indexes};
 use crate::functions::Func;
 use longhaul_chunk::{Columns, Samples};
@@ -34,6 +35,8 @@ pub struct RangeFunction {
     pub naming: Naming,
     /// Whether `__type__` tells counters, not the name.
     pub typed: bool,
+    /// Counts what its windows hold.
+    pub tally: Option<Tally>,
 }
 
 impl RangeFunction {
@@ -47,6 +50,9 @@ impl RangeFunction {
         let histograms = !samples.histograms.t_ms.is_empty();
         if samples.floats.t_ms.is_empty() && !histograms {
             return Ok(None);
+        }
+        if let Some(tally) = &self.tally {
+            tally.windows(samples, &self.windows);
         }
         let mut out = SeriesPoints::empty(labels.clone(), self.windows.grid.steps);
         self.fill(labels, &samples.floats, &mut out, notes)?;

@@ -6,6 +6,7 @@ use crate::engine::QueryError;
 use crate::engine::extended;
 use crate::engine::points::{Grid, SeriesPoints};
 use crate::engine::stage::weight;
+use crate::engine::tally::Tally;
 use crate::engine::window::{Windows, drop_stale};
 use crate::value::{Histograms, InstantSample, Points, RangeSeries, SampleValue};
 use longhaul_chunk::{Samples, SeriesChunks, merge_samples};
@@ -40,7 +41,12 @@ pub fn over(series: SeriesPoints, grid: &Grid) -> RangeSeries {
 }
 
 /// The samples of a range on its own.
-pub fn raw(series: &SeriesChunks, windows: &Windows, budget: &Budget) -> Result<RangeSeries, QueryError> {
+pub fn raw(
+    series: &SeriesChunks,
+    windows: &Windows,
+    budget: &Budget,
+    tally: Option<&Tally>,
+) -> Result<RangeSeries, QueryError> {
     let mut samples = Samples::default();
     merge_samples(&series.chunks, windows.reach(), &mut samples)?;
     budget.count_samples(weight(&samples))?;
@@ -51,6 +57,9 @@ pub fn raw(series: &SeriesChunks, windows: &Windows, budget: &Budget) -> Result<
             return Err(QueryError::execution(format!("{modifier} modifier is not supported with histograms")));
         }
         samples.floats = extended::range(&samples.floats, windows, beyond.extended);
+    }
+    if let Some(tally) = tally {
+        tally.answer(&samples);
     }
     let Samples { floats, histograms } = samples;
     Ok(RangeSeries {

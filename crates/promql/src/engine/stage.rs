@@ -15,6 +15,7 @@ use crate::engine::math;
 use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
 use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::{Naming, instant};
+use crate::engine::tally::Tally;
 use crate::engine::window::{Windows, drop_stale, samples_of};
 use crate::plan::Answer;
 use longhaul_chunk::{Chunk, Samples, SeriesChunks, merge_samples};
@@ -36,6 +37,8 @@ pub enum Decode {
         span: Span,
         /// Whether of histograms only count and sum matter.
         stats_only: bool,
+        /// Counts what is found.
+        tally: Option<Tally>,
     },
     /// A function over a range.
     Range {
@@ -126,12 +129,16 @@ impl Line {
             histogram_stats::reduce(&mut samples.histograms);
         }
         let points = match &self.decode {
-            Some(Decode::Instant { windows, answer, naming, span, .. }) => {
+            Some(Decode::Instant { windows, answer, naming, span, tally, .. }) => {
                 let mut points = if windows.beyond.is_some() {
                     drop_stale(samples);
                     extended::instant(&series.labels, samples, windows, &NotesAt::new(&self.notes, *span))
                 } else {
-                    instant(&series.labels, samples, windows, *answer)
+                    let points = instant(&series.labels, samples, windows, *answer);
+                    if let (Some(tally), Some(points)) = (tally, &points) {
+                        tally.instant(points);
+                    }
+                    points
                 };
                 if let (Some(points), true) = (&mut points, *answer != Answer::Value) {
                     naming.drop_name(points, Identity::Merge);

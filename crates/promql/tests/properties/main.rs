@@ -2,6 +2,7 @@
 
 mod budget;
 mod cancel;
+mod counted;
 mod data;
 mod footprint;
 mod generate;

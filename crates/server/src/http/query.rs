@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use longhaul_model::TenantId;
+use longhaul_promql::engine::CountSamples;
 use longhaul_promql::{Budget, QueryRequest, QueryResult, Value};
 use std::sync::Arc;
 
@@ -39,8 +40,10 @@ struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stats {
     None,
-    /// `true`, or `all`: there is nothing more to tell.
+    /// `true`
     Asked,
+    /// `all`: step by step too.
+    All,
     /// Anything else counts as `true`; Prometheus means to refuse it some day.
     Deprecated(String),
 }
@@ -91,7 +94,7 @@ impl Asked {
         let lookback_ms = lookback_ms(params)?.unwrap_or(app.config.query.lookback.ms);
         let expr = Arc::new(expression::of(params)?);
         let text = Arc::from(params.get("query").unwrap_or_default());
-        let (start_ms, end_ms, step_ms) = grid;
+        let ((start_ms, end_ms, step_ms), stats) = (grid, Stats::of(params));
         let request = QueryRequest {
             text,
             expr: Some(expr),
@@ -100,8 +103,9 @@ impl Asked {
             step_ms,
             lookback_ms,
             default_subquery_step_ms: SUBQUERY_STEP_MS,
+            count_samples: stats.counting(),
         };
-        Ok(Self { request, limit, timeout, stats: Stats::of(params) })
+        Ok(Self { request, limit, timeout, stats })
     }
 
     /// Waits for a slot, pins the data, evaluates, renders.
@@ -155,8 +159,17 @@ impl Stats {
     fn of(params: &Params) -> Self {
         match params.get("stats") {
             None => Self::None,
-            Some("true" | "all") => Self::Asked,
+            Some("true") => Self::Asked,
+            Some("all") => Self::All,
             Some(other) => Self::Deprecated(other.to_owned()),
+        }
+    }
+
+    fn counting(&self) -> CountSamples {
+        match self {
+            Self::None => CountSamples::No,
+            Self::Asked | Self::Deprecated(_) => CountSamples::InTotal,
+            Self::All => CountSamples::PerStep,
         }
     }
 

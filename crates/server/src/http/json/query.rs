@@ -4,7 +4,7 @@ use super::histogram::push_histogram;
 use super::numbers::{push_time, push_value};
 use super::{List, Notes, Pieces, push_labels, push_notes, push_text, rendered};
 use axum::response::Response;
-use longhaul_promql::value::{InstantSample, QueryStats, RangeSeries, SampleValue, Value};
+use longhaul_promql::value::{InstantSample, QueryStats, RangeSeries, SampleValue, StepCounts, Value};
 
 /// Points that are rendered in one go: some 16 KiB.
 const POINTS_A_PIECE: usize = 512;
@@ -181,23 +181,32 @@ fn push_pairs<T>(out: &mut Vec<u8>, times_ms: &[i64], values: &[T], push: impl F
     }
 }
 
-/// The keys are Prometheus'; what it measures and we do not is 0.
+/// The keys are Prometheus'.
 fn push_stats(out: &mut Vec<u8>, timings: Timings, stats: QueryStats) {
     let seconds = |ns: u64| ns as f64 / 1e9;
+    let counted = stats.counted.unwrap_or_default();
+    let mut samples = serde_json::json!({
+        "totalQueryableSamples": counted.queried,
+        "peakSamples": stats.bytes_peak / SAMPLE_BYTES,
+        "samplesRead": counted.read,
+    });
+    if !counted.steps.is_empty() {
+        let per_step = |figure: fn(&StepCounts) -> u64| -> Vec<(f64, u64)> {
+            counted.steps.iter().map(|step| (step.t_ms as f64 / 1000.0, figure(step))).collect()
+        };
+        samples["totalQueryableSamplesPerStep"] = serde_json::json!(per_step(|step| step.queried));
+        samples["samplesReadPerStep"] = serde_json::json!(per_step(|step| step.read));
+    }
     let stats = serde_json::json!({
         "timings": {
             "evalTotalTime": seconds(timings.preparation_ns + timings.evaluation_ns),
-            "resultSortTime": 0.0,
-            "queryPreparationTime": seconds(timings.preparation_ns),
-            "innerEvalTime": seconds(timings.evaluation_ns),
+            "resultSortTime": seconds(stats.phases.sort_ns),
+            "queryPreparationTime": seconds(timings.preparation_ns + stats.phases.plan_ns),
+            "innerEvalTime": seconds(stats.phases.evaluate_ns),
             "execQueueTime": seconds(timings.queue_ns),
             "execTotalTime": seconds(timings.queue_ns + timings.preparation_ns + timings.evaluation_ns),
         },
-        "samples": {
-            "totalQueryableSamples": stats.samples,
-            "peakSamples": stats.bytes_peak / SAMPLE_BYTES,
-            "samplesRead": stats.samples,
-        },
+        "samples": samples,
     });
     out.extend_from_slice(format!(",\"stats\":{stats}").as_bytes());
 }

@@ -4,7 +4,9 @@ use super::numbers::{push_time, push_value};
 use super::query::{Timings, query_answer};
 use super::*;
 use http_body_util::BodyExt;
-use longhaul_promql::value::{Histograms, InstantSample, Points, QueryStats, RangeSeries, SampleValue, Value};
+use longhaul_promql::value::{
+    Histograms, InstantSample, Phases, Points, QueryStats, RangeSeries, SampleCounts, SampleValue, StepCounts, Value,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -193,14 +195,24 @@ async fn ten_notes_of_a_kind_are_listed_and_the_rest_counted() {
 #[tokio::test]
 async fn stats_stand_behind_the_result() {
     let timings = Timings { queue_ns: 1_000_000_000, preparation_ns: 250_000_000, evaluation_ns: 500_000_000 };
-    let stats = QueryStats { series: 1, samples: 7, bytes_peak: 64 };
+    let counted = SampleCounts { queried: 7, read: 5, steps: vec![StepCounts { t_ms: 1500, queried: 7, read: 5 }] };
+    let phases = Phases { plan_ns: 1_000_000, evaluate_ns: 400_000_000, sort_ns: 99_000_000 };
+    let stats = QueryStats { series: 1, samples: 5, bytes_peak: 64, phases, counted: Some(counted) };
     let response = query_answer(Value::Matrix(Vec::new()), &notes(1, 0), Some((timings, stats)));
     let json: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
     assert_eq!(json["data"]["result"], json!([]));
-    assert_eq!(json["data"]["stats"]["timings"]["execTotalTime"], 1.75);
+    let timings = &json["data"]["stats"]["timings"];
+    assert_eq!((&timings["execTotalTime"], &timings["resultSortTime"]), (&json!(1.75), &json!(0.099)));
+    assert_eq!((&timings["queryPreparationTime"], &timings["innerEvalTime"]), (&json!(0.251), &json!(0.4)));
     assert_eq!(
         json["data"]["stats"]["samples"],
-        json!({"totalQueryableSamples": 7, "peakSamples": 4, "samplesRead": 7})
+        json!({
+            "totalQueryableSamples": 7,
+            "totalQueryableSamplesPerStep": [[1.5, 7]],
+            "samplesRead": 5,
+            "samplesReadPerStep": [[1.5, 5]],
+            "peakSamples": 4,
+        })
     );
     assert_eq!(json["warnings"], json!(["n0"]));
 }
