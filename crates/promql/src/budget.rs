@@ -48,7 +48,7 @@ impl CancelFlag {
 }
 
 /// Work between two looks at the clock and the flags: some tenths of a millisecond.
-const WORK_PER_LOOK: usize = 64 * 1024;
+const WORK_PER_LOOK: usize = 256 * 1024;
 
 /// The account of one query; clones share it.
 #[derive(Clone, Debug)]
@@ -112,8 +112,8 @@ impl Budget {
     }
 
     /// A pace at which to look at this budget during long work.
-    pub fn pace(&self) -> Pace<'_> {
-        Pace { budget: self, done: 0 }
+    pub fn pace(&self) -> Pace {
+        Pace { budget: self.clone(), done: 0 }
     }
 
     /// Counts decoded samples.
@@ -130,9 +130,14 @@ impl Budget {
 
     /// Accounts for memory until the returned guard is dropped.
     pub fn hold(&self, bytes: usize) -> Result<Held, QueryError> {
-        let mut held = Held { budget: self.clone(), bytes: 0 };
+        let mut held = self.nothing_held();
         held.grow(bytes)?;
         Ok(held)
+    }
+
+    /// For what will grow.
+    pub fn nothing_held(&self) -> Held {
+        Held { budget: self.clone(), bytes: 0 }
     }
 
     /// What has been used so far.
@@ -163,12 +168,12 @@ impl Drop for StopOnDrop {
 
 /// Looks at a budget every so much work: a long loop stops soon, and a short one pays an addition.
 #[derive(Debug)]
-pub struct Pace<'a> {
-    budget: &'a Budget,
+pub struct Pace {
+    budget: Budget,
     done: usize,
 }
 
-impl Pace<'_> {
+impl Pace {
     /// Before work of so many values or so. Err if the query must stop.
     #[inline]
     pub fn go_on(&mut self, work: usize) -> Result<(), QueryError> {
@@ -189,6 +194,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// Whose it is.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// Holds more.
     pub fn grow(&mut self, bytes: usize) -> Result<(), QueryError> {
         let account = &self.budget.account;

@@ -3,11 +3,12 @@
 //! Labels of a result are final: names that an operation drops are gone, and no two series have the same labels. Series
 //! of a matrix stand in label order; the order of a vector is the engine's (`sort`, `topk` make it one that counts).
 
+use crate::budget::Held;
 use longhaul_model::{FloatHistogram, Labels};
 use std::sync::Arc;
 
 /// A whole answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct QueryResult {
     /// The value, of the type of the expression (a range query turns scalars into vectors, and vectors into a matrix).
     pub value: Value,
@@ -17,6 +18,8 @@ pub struct QueryResult {
     pub infos: Vec<String>,
     /// What the query took.
     pub stats: QueryStats,
+    /// Accounts for the value, until it is dropped.
+    pub held: Held,
 }
 
 /// A value of one of PromQL's four types.

@@ -11,6 +11,7 @@ use crate::engine::histogram_fold::{Figure, HistogramFold};
 use crate::engine::labels::Grouping;
 use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::stream::Sink;
+use crate::engine::vector::Vector;
 use foldhash::fast::RandomState;
 use longhaul_model::Labels;
 use longhaul_model::kahan::{Mean, Sum};
@@ -68,11 +69,18 @@ impl Fold {
     }
 
     /// The groups' results, in the order in which they came up.
-    pub fn finish(self) -> Vec<SeriesPoints> {
+    pub fn finish(mut self) -> Result<Vector, QueryError> {
         let (op, notes) = (self.op, &self.notes);
-        let results =
-            self.groups.into_iter().map(|(labels, drop_name, group)| group.finish(op, labels, drop_name, notes));
-        results.filter(|series| !series.is_empty()).collect()
+        let mut results = Vector::new(self.held.budget());
+        for (labels, drop_name, group) in self.groups {
+            let series = group.finish(op, labels, drop_name, notes);
+            // What the group was has gone over to its result.
+            self.held.shrink(group_bytes(&series.labels, self.steps, op));
+            if !series.is_empty() {
+                results.push(series)?;
+            }
+        }
+        Ok(results)
     }
 }
 
@@ -80,10 +88,10 @@ impl Sink for Fold {
     type Item = Grouped;
 
     fn take(&mut self, Grouped { series, group }: Grouped) -> Result<(), QueryError> {
-        self.watch.admit(&series)?;
+        self.watch.admit(&series, &mut self.held)?;
         let (op, steps) = (self.op, self.steps);
         if !self.groups.contains(&group) {
-            self.held.grow(group.size_bytes() + steps * op_bytes(op))?;
+            self.held.grow(group_bytes(&group, steps, op))?;
         }
         let grown = self.groups.entry(group, series.drop_name, || Group::new(op, steps)).add(op, series, &self.notes);
         if grown > 0 {
@@ -93,14 +101,15 @@ impl Sink for Fold {
     }
 }
 
-/// What a group holds for every step.
-fn op_bytes(op: AggregateOp) -> usize {
-    match op {
+/// What a group holds, histograms apart.
+fn group_bytes(labels: &Labels, steps: usize, op: AggregateOp) -> usize {
+    let a_step = match op {
         AggregateOp::Sum => 16,
         AggregateOp::Avg => size_of::<Mean>(),
         AggregateOp::Stddev | AggregateOp::Stdvar => size_of::<Variance>(),
         _ => 8,
-    }
+    };
+    size_of::<Group>() + labels.size_bytes() + steps * a_step
 }
 
 impl Group {
@@ -314,7 +323,7 @@ mod tests {
             });
             fold.take(Grouped { series, group: Labels::empty() }).unwrap();
         }
-        let result = fold.finish().remove(0);
+        let result = fold.finish().unwrap().series.remove(0);
         (0..steps).map(|step| result.present.get(step).then_some(result.values[step])).collect()
     }
 

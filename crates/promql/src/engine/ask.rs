@@ -3,13 +3,13 @@
 
 use crate::engine::QueryError;
 use crate::engine::collide;
-use crate::engine::evaluate::{Run, Vector};
+use crate::engine::evaluate::Run;
 use crate::engine::info::{self, InfoSeries};
-use crate::engine::points::SeriesPoints;
 use crate::engine::select::instant;
 use crate::engine::stage::weight;
 use crate::engine::stream::{SharedSeries, chunk_bytes};
 use crate::engine::tally::Tally;
+use crate::engine::vector::Vector;
 use crate::engine::window::Windows;
 use crate::plan::{Answer, InfoSelector, Node};
 use crate::source::{SelectRequest, SeriesSet};
@@ -72,7 +72,7 @@ impl Run {
     }
 
     async fn gather(&self, mut set: Box<dyn SeriesSet>) -> Result<Arc<SharedSeries>, QueryError> {
-        let (mut series, mut held) = (Vec::new(), self.budget.hold(0)?);
+        let (mut series, mut held) = (Vec::new(), self.budget.nothing_held());
         while let Some(batch) = set.next_batch().await? {
             self.budget.check()?;
             self.budget.count_series(batch.len() as u64)?;
@@ -90,17 +90,17 @@ impl Run {
         selector: &InfoSelector,
         tally: Option<Tally>,
     ) -> Result<Vector, QueryError> {
-        let Vector { series, held } = self.vector(input).await?;
-        let by = selector.clone();
-        let asked = self.on_pool(move || info::question(&series, &by).map(|matchers| (series, matchers)));
+        let Vector { series, held, .. } = self.vector(input).await?;
+        let (by, budget) = (selector.clone(), self.budget.clone());
+        let asked = self.on_pool(move || info::question(&series, &by, &budget).map(|matchers| (series, matchers)));
         let (series, matchers) = asked.await??;
         let answer = match matchers {
             Some(matchers) => Some(self.ask(SelectRequest::all(matchers, selector.windows.reach())).await?),
             None => None,
         };
         let (budget, selector) = (self.budget.clone(), selector.clone());
-        let join = move || -> Result<Vec<SeriesPoints>, QueryError> {
-            let (mut infos, mut infos_held, mut samples) = (Vec::new(), budget.hold(0)?, Samples::default());
+        let join = move || -> Result<Vector, QueryError> {
+            let (mut infos, mut infos_held, mut samples) = (Vec::new(), budget.nothing_held(), Samples::default());
             for info in answer.iter().flat_map(|answer| &answer.series) {
                 budget.check()?;
                 samples.clear();
@@ -115,12 +115,11 @@ impl Run {
                     infos.push(InfoSeries(points));
                 }
             }
-            collide::merge(info::join(series, infos, &selector)?)
+            collide::merge(info::join(series, infos, &selector, &budget)?)
         };
-        let described = self.on_pool(join).await??;
-        let described = self.held(described)?;
+        let described = self.on_pool(join).await?;
         drop(held);
-        Ok(described)
+        described
     }
 }
 

@@ -1,8 +1,10 @@
 //! Series that have become equal: when names are dropped or labels rewritten, two series may end with the same labels.
 //! They are one series then, if no step has both; else the query fails.
 
+use crate::budget::Held;
 use crate::engine::QueryError;
 use crate::engine::points::{Identity, Presence, SeriesPoints};
+use crate::engine::vector::Vector;
 use longhaul_model::Labels;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,13 +16,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Err if the series is one that has passed already, at some step of the same.
-    pub fn admit(&mut self, series: &SeriesPoints) -> Result<(), QueryError> {
+    /// Err if the series is one that has passed already, at some step of the same. `held` accounts for what is
+    /// remembered.
+    pub fn admit(&mut self, series: &SeriesPoints, held: &mut Held) -> Result<(), QueryError> {
         let Some(identity) = series.identity else { return Ok(()) };
         match self.seen.entry(series.labels.clone()) {
             Entry::Vacant(entry) => {
-                entry.insert(series.there().into_owned());
-                Ok(())
+                let there = entry.insert(series.there().into_owned());
+                held.grow(series.labels.size_bytes() + there.size_bytes())
             }
             Entry::Occupied(mut entry) => {
                 let there = series.there();
@@ -35,10 +38,12 @@ impl Watch {
 }
 
 /// Makes equal series one. The order is that of the first of each.
-pub fn merge(all: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
+pub fn merge(mut vector: Vector) -> Result<Vector, QueryError> {
+    let all = std::mem::take(&mut vector.series);
     let mut index: HashMap<Labels, usize> = HashMap::with_capacity(all.len());
     let mut merged: Vec<SeriesPoints> = Vec::with_capacity(all.len());
     for mut series in all {
+        vector.go_on(series.labels.size_bytes())?;
         match index.entry(series.labels.clone()) {
             Entry::Vacant(entry) => {
                 entry.insert(merged.len());
@@ -56,15 +61,16 @@ pub fn merge(all: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
         }
     }
     merged.iter_mut().for_each(|series| series.identity = None);
-    Ok(merged)
+    vector.series = merged;
+    Ok(vector)
 }
 
 /// [`merge`] for series that may hold collisions only where they say so.
-pub fn merge_marked(mut all: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
-    if all.iter().any(|series| series.identity.is_some()) {
-        all = merge(all)?;
+pub fn merge_marked(vector: Vector) -> Result<Vector, QueryError> {
+    match vector.series.iter().any(|series| series.identity.is_some()) {
+        true => merge(vector),
+        false => Ok(vector),
     }
-    Ok(all)
 }
 
 fn join(into: &mut SeriesPoints, from: &mut SeriesPoints) {
@@ -80,12 +86,19 @@ fn join(into: &mut SeriesPoints, from: &mut SeriesPoints) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     fn series(steps: &[usize], identity: Identity) -> SeriesPoints {
         let mut series = SeriesPoints::empty(Labels::empty(), 4);
         steps.iter().for_each(|step| series.set(*step, *step as f64));
         series.identity = Some(identity);
         series
+    }
+
+    fn merge(all: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
+        let mut vector = Vector::new(&Budget::unlimited());
+        vector.series = all;
+        super::merge(vector).map(|vector| vector.series)
     }
 
     #[test]
@@ -99,10 +112,11 @@ mod tests {
 
     #[test]
     fn a_watch_sees_the_same() {
-        let mut watch = Watch::default();
-        watch.admit(&series(&[0], Identity::Merge)).unwrap();
-        watch.admit(&series(&[1], Identity::Merge)).unwrap();
-        assert_eq!(watch.admit(&series(&[1], Identity::Merge)), Err(QueryError::same_labels()));
-        assert!(watch.admit(&series(&[2], Identity::Refuse)).is_err());
+        let (mut watch, mut held) = (Watch::default(), Budget::unlimited().nothing_held());
+        let mut admit = |steps: &[usize], identity| watch.admit(&series(steps, identity), &mut held);
+        admit(&[0], Identity::Merge).unwrap();
+        admit(&[1], Identity::Merge).unwrap();
+        assert_eq!(admit(&[1], Identity::Merge), Err(QueryError::same_labels()));
+        assert!(admit(&[2], Identity::Refuse).is_err());
     }
 }

@@ -4,7 +4,7 @@
 //! with the depth of a query.
 
 use crate::ast::{AggregateOp, Span, ValueType};
-use crate::budget::{Budget, Held};
+use crate::budget::Budget;
 use crate::engine::absent::{self, Absent};
 use crate::engine::aggregate::{Fold, Grouped};
 use crate::engine::annotations::{Annotations, Note, NotesAt};
@@ -13,13 +13,14 @@ use crate::engine::binary::calculate;
 use crate::engine::collide;
 use crate::engine::dates::part_of_date;
 use crate::engine::histogram_quantile::{BucketSeries, Buckets, Question};
-use crate::engine::hold::{Collect, CountValues, Quantile};
-use crate::engine::labels::{Grouping, is_label_name, without_metadata};
+use crate::engine::hold::{CountValues, Quantile};
+use crate::engine::labels::{Grouping, is_label_name};
 use crate::engine::matching::VectorOperator;
 use crate::engine::pipe::{Pipe, is_stage, text, texts};
-use crate::engine::points::{Grid, Presence, SeriesPoints};
+use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::pool::Pool;
-use crate::engine::results;
+use crate::engine::results::{self, Accounted};
+use crate::engine::scalar::Only;
 use crate::engine::select::Naming;
 use crate::engine::sort;
 use crate::engine::stage::{Line, repeat};
@@ -27,12 +28,12 @@ use crate::engine::stream::{Sink, drive};
 use crate::engine::tally::{Counts, Tally};
 use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
+use crate::engine::vector::Vector;
 use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::SeriesSource;
 use crate::value::{Histograms, Points, RangeSeries, Value};
-use longhaul_chunk::SeriesChunks;
 use longhaul_model::Labels;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,14 +52,6 @@ pub struct Run {
     counts: Option<Arc<Counts>>,
     sort_ns: AtomicU64,
     tasks: Tasks,
-}
-
-/// Series over a node's grid, accounted for.
-pub struct Vector {
-    /// The series.
-    pub series: Vec<SeriesPoints>,
-    /// Accounts for them.
-    pub held: Held,
 }
 
 impl Run {
@@ -104,81 +97,55 @@ impl Run {
     }
 
     /// Evaluates the whole plan.
-    pub async fn result(self: Arc<Self>, instant: bool) -> Result<Value, QueryError> {
+    pub async fn result(self: Arc<Self>, instant: bool) -> Result<Accounted, QueryError> {
         let node = &self.plan.root;
         let grid = node.grid;
+        let small = |value| Ok(Accounted { value, held: self.budget.nothing_held() });
         match (node.yields, &node.kind) {
-            (ValueType::Matrix, NodeKind::Range(input)) => Ok(Value::Matrix(self.matrix(input).await?)),
+            (ValueType::Matrix, NodeKind::Range(input)) => self.matrix(input).await,
             (ValueType::String, NodeKind::Text(text)) => {
-                Ok(Value::String { t_ms: grid.start_ms, value: text.as_str().to_owned() })
+                small(Value::String { t_ms: grid.start_ms, value: text.as_str().to_owned() })
             }
             (ValueType::Scalar, _) => {
                 let values = self.scalar(node).await?;
                 if instant {
-                    return Ok(Value::Scalar { t_ms: grid.start_ms, value: values[0] });
+                    return small(Value::Scalar { t_ms: grid.start_ms, value: values[0] });
                 }
                 let points = Points { t_ms: grid.times().collect(), values: values.to_vec() };
-                Ok(Value::Matrix(vec![RangeSeries {
-                    labels: Labels::empty(),
-                    points,
-                    histograms: Histograms::default(),
-                }]))
+                let histograms = Histograms::default();
+                small(Value::Matrix(vec![RangeSeries { labels: Labels::empty(), points, histograms }]))
             }
             (ValueType::Vector, _) => {
-                let Vector { series, held } = self.vector(node).await?;
-                let begun_ns = self.budget.now_ns();
-                let value = self.finish(series, instant, grid)?;
-                self.sort_ns.store(self.budget.now_ns().saturating_sub(begun_ns), Ordering::Relaxed);
-                drop(held);
-                Ok(value)
+                let vector = self.vector(node).await?;
+                let run = Arc::clone(&self);
+                self.on_pool(move || run.timed(|| results::finish(vector, run.delayed, instant, &grid))).await?
             }
             _ => Err(QueryError::execution("an expression of an unexpected type")),
         }
     }
 
-    /// The last steps: names that are to go go, equal series meet, and points get their times.
-    fn finish(&self, mut series: Vec<SeriesPoints>, instant: bool, grid: Grid) -> Result<Value, QueryError> {
-        if self.delayed {
-            for one in series.iter_mut().filter(|one| one.drop_name) {
-                one.labels = without_metadata(&one.labels).0;
-            }
-        }
-        let mut series = collide::merge(series)?;
-        if instant {
-            return Ok(Value::Vector(series.into_iter().map(|one| results::sample(one, grid.start_ms)).collect()));
-        }
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(Value::Matrix(series.into_iter().map(|one| results::over(one, &grid)).collect()))
+    /// Does the last step, and notes how long it takes.
+    fn timed<T>(&self, last: impl FnOnce() -> T) -> T {
+        let begun_ns = self.budget.now_ns();
+        let done = last();
+        self.sort_ns.store(self.budget.now_ns().saturating_sub(begun_ns), Ordering::Relaxed);
+        done
     }
 
     /// The raw samples of a range, or the points of a subquery.
-    async fn matrix(self: &Arc<Self>, input: &RangeInput) -> Result<Vec<RangeSeries>, QueryError> {
-        let mut matrix = match input {
+    async fn matrix(self: &Arc<Self>, input: &RangeInput) -> Result<Accounted, QueryError> {
+        match input {
             RangeInput::Selector { fetch, windows, .. } => {
                 let (shared, windows, budget) = (self.shared(*fetch).await?, *windows, self.budget.clone());
                 let tally = self.tally(&self.plan.root, true);
-                let decode = move || -> Result<Vec<RangeSeries>, QueryError> {
-                    let decode = |series: &SeriesChunks| {
-                        budget.check()?;
-                        results::raw(series, &windows, &budget, tally.as_ref())
-                    };
-                    shared.series.iter().map(decode).collect()
-                };
-                self.on_pool(decode).await??
+                self.on_pool(move || results::raw(&shared.series, &windows, &budget, tally.as_ref())).await?
             }
             RangeInput::Subquery { inner, .. } => {
-                let Vector { mut series, held } = self.vector(inner).await?;
-                series.iter_mut().filter(|one| one.drop_name).for_each(|one| {
-                    one.labels = without_metadata(&one.labels).0;
-                });
-                let series = collide::merge(series)?;
-                drop(held);
-                series.into_iter().map(|one| results::over(one, &inner.grid)).collect()
+                let (vector, grid) = (self.vector(inner).await?, inner.grid);
+                let run = Arc::clone(self);
+                self.on_pool(move || run.timed(|| results::finish(vector, true, false, &grid))).await?
             }
-        };
-        matrix.retain(|series| !series.points.t_ms.is_empty() || !series.histograms.t_ms.is_empty());
-        matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(matrix)
+        }
     }
 
     pub(super) async fn on_pool<T: Send + 'static>(
@@ -222,15 +189,8 @@ impl Run {
                 lhs.iter().zip(&*rhs).map(|(lhs, rhs)| choose(*lhs, *rhs)).collect()
             }
             NodeKind::Call { function, args } if function.func == Func::Scalar => {
-                let vector = self.vector(&args[0]).await?;
-                let only = |step| {
-                    let mut there = vector.series.iter().filter(|series| series.present.get(step));
-                    match (there.next(), there.next()) {
-                        (Some(series), None) => series.values[step],
-                        _ => f64::NAN,
-                    }
-                };
-                (0..steps).map(only).collect()
+                let only = Only::new(steps, self.budget.nothing_held());
+                self.drive(self.pipe(&args[0]).await?, |series| series, only).await?.finish().into()
             }
             other => return Err(QueryError::execution(format!("unexpected scalar expression {other:?}"))),
         })
@@ -244,8 +204,10 @@ impl Run {
         }
         match &node.kind {
             NodeKind::Once(inner) => {
-                let once = self.vector(inner).await?;
-                self.held(once.series.into_iter().map(|series| repeat(series, &grid)).collect())
+                let (once, mut all) = (self.vector(inner).await?, Vector::new(&self.budget));
+                let repeated =
+                    move || once.series.into_iter().try_for_each(|one| all.push(repeat(one, &grid))).map(|()| all);
+                self.on_pool(repeated).await?
             }
             NodeKind::Aggregate { op, input, param, grouping, without } => {
                 let grouping = if *without { Grouping::without(grouping) } else { Grouping::by(grouping) };
@@ -262,8 +224,7 @@ impl Run {
                 };
                 let (lhs, rhs) = futures::join!(self.vector(&sides[0]), self.vector(&sides[1]));
                 let (lhs, rhs) = (lhs?, rhs?);
-                let (_held, series) = ((lhs.held, rhs.held), (lhs.series, rhs.series));
-                self.held(self.on_pool(move || operator.apply(series.0, series.1)).await??)
+                self.on_pool(move || operator.apply(lhs, rhs)).await?
             }
             NodeKind::Call { function, args } => match self.call(function, args, &node).await? {
                 Some(vector) => Ok(vector),
@@ -287,9 +248,11 @@ impl Run {
         }
     }
 
+    /// A vector of few series.
     pub(super) fn held(&self, series: Vec<SeriesPoints>) -> Result<Vector, QueryError> {
-        let held = self.budget.hold(series.iter().map(SeriesPoints::size_bytes).sum())?;
-        Ok(Vector { series, held })
+        let mut vector = Vector::new(&self.budget);
+        series.into_iter().try_for_each(|series| vector.push(series))?;
+        Ok(vector)
     }
 
     /// Functions that need more than one series at a time. None: `func` is a stage.
@@ -322,10 +285,8 @@ impl Run {
                     vector.series.retain(|series| !series.is_empty());
                 }
                 if self.plan.instant {
-                    match func {
-                        Func::Sort | Func::SortDesc => sort::by_value(func, &mut vector.series),
-                        _ => sort::by_labels(func, &texts(&args[1..]), &mut vector.series),
-                    }
+                    let names = texts(&args[1..]);
+                    vector = self.on_pool(move || sort::sorted(func, &names, vector)).await??;
                 } else {
                     self.notes.add(node.span, Note::SortInRangeQuery);
                 }
@@ -381,11 +342,10 @@ impl Run {
         let (question, grid) = (Arc::new(question), input.grid);
         let pipe = self.pipe(input).await?;
         let naming = Naming { delayed: self.delayed, one_name: pipe.one_name };
-        let buckets = Buckets::new(self.budget.hold(0)?, self.notes_at(input.span), naming);
+        let buckets = Buckets::new(self.budget.nothing_held(), self.notes_at(input.span), naming);
         let asked = Arc::clone(&question);
         let buckets = self.drive(pipe, move |series| BucketSeries::new(series, &asked), buckets).await?;
-        let answers = self.on_pool(move || buckets.finish(&question, &grid)).await?;
-        self.held(collide::merge_marked(answers)?)
+        self.on_pool(move || collide::merge_marked(buckets.finish(&question, &grid)?)).await?
     }
 
     async fn aggregate(
@@ -402,11 +362,11 @@ impl Run {
             _ => Arc::from([]),
         };
         let pipe = self.pipe(input).await?;
-        let (held, notes) = (self.budget.hold(0)?, self.notes_at(input.span));
+        let (held, notes) = (self.budget.nothing_held(), self.notes_at(input.span));
         let grouping = Arc::new(grouping);
         let by = Arc::clone(&grouping);
         let group = move |series| Grouped::new(series, &by);
-        let series = match op {
+        match op {
             AggregateOp::TopK | AggregateOp::BottomK | AggregateOp::LimitK | AggregateOp::LimitRatio => {
                 if op == AggregateOp::LimitRatio {
                     let at = param.map_or(input.span, |param| param.span);
@@ -416,7 +376,7 @@ impl Run {
                 }
                 let choice = Choice::new(op, number, held, self.notes_at(span))?;
                 let choice = self.drive(pipe, group, choice).await?;
-                collide::merge_marked(self.on_pool(move || choice.finish(steps)).await?)?
+                self.on_pool(move || collide::merge_marked(choice.finish(steps)?)).await?
             }
             AggregateOp::Quantile => {
                 let nan = number.iter().copied().find(|q| q.is_nan());
@@ -434,11 +394,14 @@ impl Run {
                 }
                 let label = label.as_str();
                 let counts = CountValues::new(label, Arc::new(grouping.with(label)), held);
-                self.drive(pipe, |series| series, counts).await?.finish()
+                let counts = self.drive(pipe, |series| series, counts).await?;
+                self.on_pool(move || counts.finish()).await?
             }
-            _ => self.drive(pipe, group, Fold::new(op, steps, held, notes)).await?.finish(),
-        };
-        self.held(series)
+            _ => {
+                let fold = self.drive(pipe, group, Fold::new(op, steps, held, notes)).await?;
+                self.on_pool(move || fold.finish()).await?
+            }
+        }
     }
 
     /// For notes about the expression at `span`.
@@ -447,8 +410,8 @@ impl Run {
     }
 
     pub(super) async fn collect(&self, pipe: Pipe) -> Result<Vector, QueryError> {
-        let collected = self.drive(pipe, |series| series, Collect::new(self.budget.hold(0)?)).await?;
-        Ok(Vector { series: collide::merge_marked(collected.series)?, held: collected.held })
+        let collected = self.drive(pipe, |series| series, Vector::new(&self.budget)).await?;
+        self.on_pool(move || collide::merge_marked(collected)).await?
     }
 
     async fn drive<S: Sink>(

@@ -6,6 +6,8 @@
 //! first or last one inside stands in.
 
 use crate::ast::Extended;
+use crate::budget::Budget;
+use crate::engine::QueryError;
 use crate::engine::annotations::{NotesAt, Said};
 use crate::engine::extended_histogram;
 use crate::engine::extrapolate::Difference;
@@ -94,7 +96,9 @@ pub fn difference(
     samples: &Columns,
     windows: &Windows,
     out: &mut SeriesPoints,
-) {
+    budget: &Budget,
+) -> Result<(), QueryError> {
+    let mut pace = budget.pace();
     let counter = difference != Difference::Delta;
     let (times, values) = (samples.t_ms.as_slice(), samples.values.as_slice());
     for edges in edges(times, windows) {
@@ -102,6 +106,7 @@ pub fn difference(
         if times[first] > edges.end_ms {
             continue;
         }
+        pace.go_on(last - first)?;
         let [left, right] = at_edges(samples, &edges, extended, first, last, counter);
         let mut gain = right - left;
         if counter {
@@ -115,6 +120,7 @@ pub fn difference(
         }
         out.set(edges.step, gain);
     }
+    Ok(())
 }
 
 /// Counts the changes of kind `counts` from the anchor through every window, by running counts: `running[i]` is how many
@@ -237,7 +243,8 @@ mod tests {
     fn gains(samples: &[(i64, f64)], at_ms: i64, range_ms: i64, extended: Extended) -> Option<f64> {
         let windows = windows(Grid::instant(at_ms), range_ms, extended);
         let mut out = SeriesPoints::empty(Labels::empty(), 1);
-        difference(Difference::Increase, extended, &columns(samples), &windows, &mut out);
+        difference(Difference::Increase, extended, &columns(samples), &windows, &mut out, &Budget::unlimited())
+            .unwrap();
         out.points().next().map(|(_, value)| value)
     }
 

@@ -15,6 +15,7 @@ use crate::engine::native_quantile::{self, NanObservations};
 use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
 use crate::engine::select::Naming;
 use crate::engine::stream::Sink;
+use crate::engine::vector::Vector;
 use crate::literal::format_general;
 use longhaul_model::{FloatHistogram, Labels};
 use std::sync::Arc;
@@ -217,7 +218,7 @@ impl Sink for Buckets {
 
     fn take(&mut self, item: BucketSeries) -> Result<(), QueryError> {
         let BucketSeries { mut series, histogram, bound, native } = item;
-        self.watch.admit(&series)?;
+        self.watch.admit(&series, &mut self.held)?;
         series.histograms = None;
         self.held.grow(native.iter().map(|native| native.answer.size_bytes()).sum())?;
         self.native.extend(native);
@@ -247,28 +248,33 @@ impl Buckets {
     }
 
     /// Answers for every histogram over `grid`.
-    pub fn finish(mut self, question: &Question, grid: &Grid) -> Vec<SeriesPoints> {
+    pub fn finish(mut self, question: &Question, grid: &Grid) -> Result<Vector, QueryError> {
         self.part_kinds();
-        let mut out = Vec::new();
+        let mut out = Vector::new(self.held.budget());
         for Native { histogram, mut answer, nan } in std::mem::take(&mut self.native) {
             for (_, found) in nan.into_iter().filter(|(step, _)| answer.present.get(*step)) {
                 self.notes.add(found.note(self.metric(&histogram)));
             }
             self.naming.drop_name(&mut answer, Identity::Merge);
-            out.push(answer);
+            self.held.shrink(answer.size_bytes()); // it goes over to the result
+            if !answer.is_empty() {
+                out.push(answer)?;
+            }
         }
         let parts = question.parts();
         for (labels, drop_name, mut members) in std::mem::take(&mut self.classic) {
             members.sort_by(|a, b| a.0.total_cmp(&b.0));
             for part in &parts {
+                out.go_on(members.len() * grid.steps)?;
                 let mut answer = part.series(&labels, drop_name, grid.steps);
                 self.answer(part, &labels, &members, grid, &mut answer);
                 self.naming.drop_name(&mut answer, Identity::Merge);
-                out.push(answer);
+                if !answer.is_empty() {
+                    out.push(answer)?;
+                }
             }
         }
-        out.retain(|series| !series.is_empty());
-        out
+        Ok(out)
     }
 
     /// Where a classic and a native histogram have the same labels at the same step, neither is answered for.

@@ -4,6 +4,7 @@
 //! A function of floats passes over histograms, a function of either kind refuses a mixture; both tell so.
 
 use crate::ast::Span;
+use crate::budget::Budget;
 use crate::engine::QueryError;
 use crate::engine::annotations::{Annotations, Note, Operation, Said};
 use crate::engine::extended::{self, Edges};
@@ -18,6 +19,9 @@ use longhaul_chunk::{HistogramColumns, Samples};
 use longhaul_model::{Combined, CounterResetHint, FloatHistogram, HistogramMean, HistogramSum};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// What a histogram counts for in a [`Pace`](crate::budget::Pace): some tens of buckets.
+const HISTOGRAM_WORK: usize = 64;
 
 /// A window that holds a histogram: indexes into both columns.
 #[derive(Clone, Debug)]
@@ -61,8 +65,9 @@ pub fn overlay(
     samples: &Samples,
     out: &mut SeriesPoints,
     notes: &Annotations,
+    budget: &Budget,
 ) -> Result<(), QueryError> {
-    let windows = &function.windows;
+    let (windows, mut pace) = (&function.windows, budget.pace());
     if matches!(function.func, Func::Changes | Func::Resets) {
         pairs::count(function.func, samples, windows, out);
         return Ok(());
@@ -85,6 +90,7 @@ pub fn overlay(
         if window.histograms.is_empty() {
             continue;
         }
+        pace.go_on(window.histograms.len() * HISTOGRAM_WORK)?;
         match overlay.point(&window, &histograms)? {
             Point::Floats => {}
             Point::Nothing => out.present.clear(window.step),

@@ -10,6 +10,7 @@ use crate::engine::labels::{Grouping, format_float, with_label};
 use crate::engine::over_time;
 use crate::engine::points::SeriesPoints;
 use crate::engine::stream::Sink;
+use crate::engine::vector::Vector;
 use longhaul_model::{FloatHistogram, Labels};
 use std::sync::Arc;
 
@@ -29,20 +30,21 @@ impl Quantile {
     }
 
     /// The quantile `q[step]` of each group at each step.
-    pub fn finish(self, q: &[f64]) -> Vec<SeriesPoints> {
-        let mut values = Vec::new();
-        let quantiles = self.groups.into_iter().map(|(labels, drop_name, members)| {
+    pub fn finish(self, q: &[f64]) -> Result<Vector, QueryError> {
+        let (mut quantiles, mut values) = (Vector::new(self.held.budget()), Vec::new());
+        for (labels, drop_name, members) in self.groups {
             let mut out = SeriesPoints { drop_name, ..SeriesPoints::empty(labels, q.len()) };
             for (step, q) in q.iter().enumerate() {
+                quantiles.go_on(members.len())?;
                 values.clear();
                 values.extend(members.iter().filter(|m| m.present.get(step)).map(|m| m.values[step]));
                 if !values.is_empty() {
                     out.set(step, over_time::quantile(*q, &mut values));
                 }
             }
-            out
-        });
-        quantiles.collect()
+            quantiles.push(out)?;
+        }
+        Ok(quantiles)
     }
 }
 
@@ -50,7 +52,7 @@ impl Sink for Quantile {
     type Item = Grouped;
 
     fn take(&mut self, Grouped { mut series, group }: Grouped) -> Result<(), QueryError> {
-        self.watch.admit(&series)?;
+        self.watch.admit(&series, &mut self.held)?;
         if series.has_histograms() {
             self.notes.add(Note::IgnoredInAggregation(AggregateOp::Quantile));
             series.histograms = None;
@@ -81,10 +83,14 @@ impl CountValues {
     }
 
     /// The counts.
-    pub fn finish(self) -> Vec<SeriesPoints> {
-        let counted =
-            self.groups.into_iter().map(|(labels, drop_name, counts)| SeriesPoints { labels, drop_name, ..counts });
-        counted.collect()
+    pub fn finish(mut self) -> Result<Vector, QueryError> {
+        let mut counted = Vector::new(self.held.budget());
+        for (labels, drop_name, counts) in self.groups {
+            let counts = SeriesPoints { labels, drop_name, ..counts };
+            self.held.shrink(counts.size_bytes()); // it goes over to the result
+            counted.push(counts)?;
+        }
+        Ok(counted)
     }
 }
 
@@ -92,7 +98,7 @@ impl Sink for CountValues {
     type Item = SeriesPoints;
 
     fn take(&mut self, series: SeriesPoints) -> Result<(), QueryError> {
-        self.watch.admit(&series)?;
+        self.watch.admit(&series, &mut self.held)?;
         let steps = series.values.len();
         let group_of = |value: &str| self.grouping.of(&with_label(&series.labels, &self.label, value));
         let mut last = None; // values often stay as they are from step to step
@@ -125,36 +131,10 @@ fn count(
     steps: usize,
 ) -> Result<(), QueryError> {
     if !groups.contains(group) {
-        held.grow(group.size_bytes() + steps * 8)?;
+        held.grow(size_of::<SeriesPoints>() + group.size_bytes() + steps * 8)?;
     }
     let counts = groups.entry(group.clone(), drop_name, || SeriesPoints::empty(group.clone(), steps));
     let before = if counts.present.get(step) { counts.values[step] } else { 0.0 };
     counts.set(step, before + 1.0);
     Ok(())
-}
-
-/// A sink that keeps everything.
-#[derive(Debug)]
-pub struct Collect {
-    /// What came.
-    pub series: Vec<SeriesPoints>,
-    /// Accounts for it.
-    pub held: Held,
-}
-
-impl Collect {
-    /// Nothing yet.
-    pub fn new(held: Held) -> Self {
-        Self { series: Vec::new(), held }
-    }
-}
-
-impl Sink for Collect {
-    type Item = SeriesPoints;
-
-    fn take(&mut self, series: SeriesPoints) -> Result<(), QueryError> {
-        self.held.grow(series.size_bytes())?;
-        self.series.push(series);
-        Ok(())
-    }
 }

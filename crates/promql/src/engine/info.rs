@@ -4,8 +4,10 @@
 //! Two series describe the same thing if their identifying labels are the same. Which info series are asked for follows
 //! from the series to be described, so the selection happens in the middle of the evaluation.
 
+use crate::budget::{Budget, Pace};
 use crate::engine::QueryError;
 use crate::engine::points::{Identity, Presence, SeriesPoints};
+use crate::engine::vector::Vector;
 use crate::plan::InfoSelector;
 use longhaul_model::{Labels, METRIC_NAME, MatchOp, Matcher};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,9 +21,14 @@ pub struct InfoSeries(pub SeriesPoints);
 
 /// What the source is to be asked for, so that all info series of `base` are among the answer. None: `base` has nothing
 /// to be described by.
-pub fn question(base: &[SeriesPoints], selector: &InfoSelector) -> Result<Option<Vec<Matcher>>, QueryError> {
-    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+pub fn question(
+    base: &[SeriesPoints],
+    selector: &InfoSelector,
+    budget: &Budget,
+) -> Result<Option<Vec<Matcher>>, QueryError> {
+    let (mut values, mut pace) = (BTreeMap::<&str, BTreeSet<&str>>::new(), budget.pace());
     for series in base.iter().filter(|series| !selector.is_info(&series.labels)) {
+        pace.go_on(series.labels.size_bytes())?;
         for name in IDENTIFYING {
             if let Some(value) = series.labels.get(name) {
                 values.entry(name).or_default().insert(value);
@@ -75,23 +82,25 @@ struct Index {
 /// # Errors
 ///
 /// If at some step two info series of one name describe the same thing and none is newer, if two info metrics give the
-/// same label different values, or if two series become equal.
+/// same label different values, or if the query must stop or would hold too much.
 pub fn join(
     base: Vec<SeriesPoints>,
     infos: Vec<InfoSeries>,
     selector: &InfoSelector,
-) -> Result<Vec<SeriesPoints>, QueryError> {
-    let Some(steps) = base.first().map(|series| series.values.len()) else { return Ok(base) };
+    budget: &Budget,
+) -> Result<Vector, QueryError> {
+    let (mut out, mut pace) = (Vector::new(budget), budget.pace());
+    let Some(steps) = base.first().map(SeriesPoints::steps) else { return Ok(out) };
     let mut active = Presence::none(steps);
     base.iter().for_each(|series| active.unite(&series.there()));
     let index = Index::new(infos);
-    index.refuse_ambiguous(&active)?;
-    let mut out = Vec::with_capacity(base.len());
+    index.refuse_ambiguous(&active, &mut pace)?;
     for series in base {
         if selector.is_info(&series.labels) {
-            out.push(series);
+            out.push(series)?;
         } else {
-            index.describe(series, selector, &mut out)?;
+            out.go_on(series.steps())?;
+            index.describe(&series, selector, &mut out)?;
         }
     }
     Ok(out)
@@ -109,8 +118,9 @@ impl Index {
     }
 
     /// At the steps where anything is to be described, no two info series of a group may be equally new.
-    fn refuse_ambiguous(&self, active: &Presence) -> Result<(), QueryError> {
+    fn refuse_ambiguous(&self, active: &Presence, pace: &mut Pace) -> Result<(), QueryError> {
         for group in self.groups.values().flat_map(BTreeMap::values).filter(|group| group.len() > 1) {
+            pace.go_on(group.len() * active.steps())?;
             for step in active.iter() {
                 self.newest(group, step)?;
             }
@@ -139,20 +149,23 @@ impl Index {
     }
 
     /// Adds to `out` a series as its info series describe it: one result for each set of them that is there at some step.
-    fn describe(
-        &self,
-        series: SeriesPoints,
-        selector: &InfoSelector,
-        out: &mut Vec<SeriesPoints>,
-    ) -> Result<(), QueryError> {
+    fn describe(&self, series: &SeriesPoints, selector: &InfoSelector, out: &mut Vector) -> Result<(), QueryError> {
         let groups = self.groups.get(&identity(&series.labels));
-        let mut described: BTreeMap<Vec<usize>, Presence> = BTreeMap::new();
+        let mut described: Vec<(Vec<usize>, Presence)> = Vec::new();
+        // Mostly the same ones describe it at all steps.
+        let (mut by, mut last) = (Vec::new(), 0);
         for step in series.there().iter() {
-            let mut by = Vec::new();
+            by.clear();
             for group in groups.into_iter().flat_map(BTreeMap::values) {
                 by.extend(self.newest(group, step)?);
             }
-            described.entry(by).or_insert_with(|| Presence::none(series.values.len())).set(step);
+            if described.get(last).is_none_or(|(known, _)| *known != by) {
+                last = described.iter().position(|(known, _)| *known == by).unwrap_or(described.len());
+            }
+            if last == described.len() {
+                described.push((by.clone(), Presence::none(series.steps())));
+            }
+            described[last].1.set(step);
         }
         for (by, steps) in described {
             if by.is_empty() && !selector.data.iter().all(Matcher::matches_empty) {
@@ -162,7 +175,7 @@ impl Index {
             one.keep(&steps);
             one.labels = self.labels(&series.labels, &by, selector)?;
             one.identity = one.identity.or(Some(Identity::Merge));
-            out.push(one);
+            out.push(one)?;
         }
         Ok(())
     }

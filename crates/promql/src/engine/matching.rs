@@ -11,6 +11,7 @@ use crate::engine::collide;
 use crate::engine::histogram_binary::combine_points;
 use crate::engine::labels::{Grouping, is_metadata, without_metadata};
 use crate::engine::points::{Presence, SeriesPoints};
+use crate::engine::vector::Vector;
 use foldhash::fast::RandomState;
 use longhaul_model::{Labels, METRIC_NAME};
 use std::collections::HashMap;
@@ -41,9 +42,8 @@ struct Group {
 
 impl VectorOperator {
     /// Evaluates it.
-    pub fn apply(&self, lhs: Vec<SeriesPoints>, rhs: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
-        let result = if self.op.is_set() { self.set(lhs, rhs) } else { self.pair(lhs, rhs)? };
-        collide::merge(result)
+    pub fn apply(&self, lhs: Vector, rhs: Vector) -> Result<Vector, QueryError> {
+        collide::merge(if self.op.is_set() { self.set(lhs, rhs)? } else { self.pair(lhs, rhs)? })
     }
 
     fn grouping(&self) -> Grouping {
@@ -53,19 +53,23 @@ impl VectorOperator {
         }
     }
 
-    fn set(&self, mut lhs: Vec<SeriesPoints>, mut rhs: Vec<SeriesPoints>) -> Vec<SeriesPoints> {
-        let grouping = self.grouping();
+    fn set(&self, lhs: Vector, rhs: Vector) -> Result<Vector, QueryError> {
+        let (grouping, mut out) = (self.grouping(), Vector::new(lhs.held.budget()));
+        let (Vector { series: mut lhs, held: lhs_held, .. }, Vector { series: mut rhs, held: rhs_held, .. }) =
+            (lhs, rhs);
         if self.op == BinaryOp::Or {
-            let left = presences(&grouping, &lhs);
+            let left = self.presences(&grouping, &lhs, &mut out)?;
             for series in &mut rhs {
+                out.go_on(self.steps)?;
                 if let Some(there) = left.get(&grouping.of(&series.labels)) {
                     series.remove(there);
                 }
             }
             lhs.append(&mut rhs);
         } else {
-            let right = presences(&grouping, &rhs);
+            let right = self.presences(&grouping, &rhs, &mut out)?;
             for series in &mut lhs {
+                out.go_on(self.steps)?;
                 match (right.get(&grouping.of(&series.labels)), self.op) {
                     (Some(there), BinaryOp::And) => series.keep(there),
                     (None, BinaryOp::And) => series.keep(&Presence::none(self.steps)),
@@ -75,12 +79,18 @@ impl VectorOperator {
             }
         }
         lhs.retain(|series| !series.is_empty());
-        lhs
+        // They are those that came in, and are accounted for anew.
+        drop((lhs_held, rhs_held));
+        out.held.grow(lhs.iter().map(SeriesPoints::size_bytes).sum())?;
+        out.series = lhs;
+        Ok(out)
     }
 
-    fn pair(&self, lhs: Vec<SeriesPoints>, rhs: Vec<SeriesPoints>) -> Result<Vec<SeriesPoints>, QueryError> {
+    fn pair(&self, lhs: Vector, rhs: Vector) -> Result<Vector, QueryError> {
+        let mut out = Vector::new(lhs.held.budget());
+        let _held = (lhs.held, rhs.held);
         let swapped = self.matching.cardinality == Cardinality::OneToMany;
-        let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+        let (many, one) = if swapped { (rhs.series, lhs.series) } else { (lhs.series, rhs.series) };
         // Prometheus does not turn these with the sides: under `group_right`, `fill_left` stands in for the right side.
         let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
         // Steps at which a side has nothing at all are passed over, refusals included.
@@ -97,35 +107,38 @@ impl VectorOperator {
                 groups.len() - 1
             })
         };
-        let at: Vec<usize> = many.iter().chain(&one).map(|series| group_of(&series.labels)).collect();
+        let mut at = Vec::with_capacity(many.len() + one.len());
+        for series in many.iter().chain(&one) {
+            out.go_on(series.labels.size_bytes())?;
+            at.push(group_of(&series.labels));
+        }
         let many_len = many.len();
         for (number, (series, at)) in many.into_iter().chain(one).zip(at).enumerate() {
             let group = &mut groups[at].1;
             if number < many_len { group.many.push(series) } else { group.one.push(series) }
         }
-        let mut out = Vec::new();
         for (key, group) in groups {
             let one_there = self.unique_side(&key, &group.one, &active, swapped)?;
-            let from = out.len();
+            let from = out.series.len();
             let mut matched = Presence::none(self.steps);
             for many in &group.many {
                 let mut met = Presence::none(self.steps);
                 for one in &group.one {
-                    met.unite(&self.compute(many, one, swapped, None, &mut out));
+                    met.unite(&self.compute(many, one, swapped, None, &mut out)?);
                 }
                 if let Some(value) = fill_one {
                     let one = constant(&key, value, self.steps);
-                    met.unite(&self.compute(many, &one, swapped, Some(&one_there), &mut out));
+                    met.unite(&self.compute(many, &one, swapped, Some(&one_there), &mut out)?);
                 }
                 self.refuse_ambiguous(&met, &matched)?;
                 matched.unite(&met);
             }
             if let Some(value) = fill_many {
                 for one in &group.one {
-                    self.compute(&constant(&key, value, self.steps), one, swapped, Some(&matched), &mut out);
+                    self.compute(&constant(&key, value, self.steps), one, swapped, Some(&matched), &mut out)?;
                 }
             }
-            self.refuse_equal(&out[from..])?;
+            self.refuse_equal(&out.series[from..])?;
         }
         Ok(out)
     }
@@ -170,8 +183,9 @@ impl VectorOperator {
         one: &SeriesPoints,
         swapped: bool,
         except: Option<&Presence>,
-        out: &mut Vec<SeriesPoints>,
-    ) -> Presence {
+        out: &mut Vector,
+    ) -> Result<Presence, QueryError> {
+        out.go_on(self.steps / 16 + 1)?; // most pairs never meet, which a glance tells
         let (lhs, rhs) = if swapped { (one, many) } else { (many, one) };
         let mut met = many.there().into_owned();
         met.intersect(&one.there());
@@ -179,7 +193,7 @@ impl VectorOperator {
             met.subtract(except);
         }
         if met.is_none() {
-            return met;
+            return Ok(met);
         }
         let mut present = many.present.clone();
         present.intersect(&one.present);
@@ -200,9 +214,25 @@ impl VectorOperator {
             let drops = binary::drops_name(self.op, self.return_bool);
             result.drop_name = if self.delayed { drops || many.drop_name } else { false };
             result.labels = self.result_labels(&many.labels, &one.labels, drops && !self.delayed);
-            out.push(result);
+            out.push(result)?;
         }
-        met
+        Ok(met)
+    }
+
+    /// The steps at which any series of a group of `side` is there, group by group.
+    fn presences(
+        &self,
+        grouping: &Grouping,
+        side: &[SeriesPoints],
+        out: &mut Vector,
+    ) -> Result<HashMap<Labels, Presence, RandomState>, QueryError> {
+        let mut all: HashMap<Labels, Presence, RandomState> = HashMap::default();
+        for series in side {
+            out.go_on(series.labels.size_bytes())?;
+            let there = all.entry(grouping.of(&series.labels)).or_insert_with(|| Presence::none(self.steps));
+            there.unite(&series.there());
+        }
+        Ok(all)
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels, drops_name: bool) -> Labels {
@@ -253,15 +283,6 @@ impl VectorOperator {
     }
 }
 
-fn presences(grouping: &Grouping, side: &[SeriesPoints]) -> HashMap<Labels, Presence, RandomState> {
-    let mut all: HashMap<Labels, Presence, RandomState> = HashMap::default();
-    for series in side {
-        let there = all.entry(grouping.of(&series.labels)).or_insert_with(|| Presence::none(series.values.len()));
-        there.unite(&series.there());
-    }
-    all
-}
-
 fn union(side: &[SeriesPoints], steps: usize) -> Presence {
     let mut there = Presence::none(steps);
     side.iter().for_each(|series| there.unite(&series.there()));
@@ -275,6 +296,7 @@ fn constant(labels: &Labels, value: f64, steps: usize) -> SeriesPoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     fn series(labels: &[(&str, &str)], points: &[Option<f64>]) -> SeriesPoints {
         let mut series = SeriesPoints::empty(Labels::from_pairs(labels.iter().copied()), points.len());
@@ -299,6 +321,19 @@ mod tests {
         VectorOperator { op, return_bool: false, matching, delayed: false, steps: 2, notes: NotesAt::default() }
     }
 
+    fn apply(
+        operator: &VectorOperator,
+        lhs: Vec<SeriesPoints>,
+        rhs: Vec<SeriesPoints>,
+    ) -> Result<Vec<SeriesPoints>, QueryError> {
+        let [lhs, rhs] = [lhs, rhs].map(|series| {
+            let mut vector = Vector::new(&Budget::unlimited());
+            series.into_iter().for_each(|series| vector.push(series).unwrap());
+            vector
+        });
+        operator.apply(lhs, rhs).map(|vector| vector.series)
+    }
+
     #[test]
     fn a_pod_that_is_replaced_changes_the_included_label() {
         let many = vec![series(&[("__name__", "m"), ("node", "n"), ("i", "1")], &[Some(1.0), Some(2.0)])];
@@ -307,7 +342,7 @@ mod tests {
             series(&[("node", "n"), ("pod", "b")], &[None, Some(20.0)]),
         ];
         let operator = operator(BinaryOp::Mul, Cardinality::ManyToOne, &["node"], &["pod"]);
-        let result = operator.apply(many, one).unwrap();
+        let result = apply(&operator, many, one).unwrap();
         assert_eq!(result.len(), 2);
         assert_eq!(result[0].labels.to_string(), r#"{i="1", node="n", pod="a"}"#);
         assert_eq!(result[1].points().collect::<Vec<_>>(), [(1, 40.0)]);
@@ -321,17 +356,17 @@ mod tests {
             series(&[("x", "2"), ("a", "1")], &[None, Some(2.0)]),
         ];
         let operator = operator(BinaryOp::Add, Cardinality::OneToOne, &["a"], &[]);
-        let merged = operator.apply(lhs(), disjoint.clone()).unwrap();
+        let merged = apply(&operator, lhs(), disjoint.clone()).unwrap();
         assert_eq!(merged.len(), 1, "both pairs have the labels {{a=\"1\"}}");
         assert_eq!(merged[0].values, [2.0, 3.0]);
         let mut meeting = disjoint;
         meeting[0].set(1, 5.0);
-        let error = operator.apply(lhs(), meeting.clone()).unwrap_err().to_string();
+        let error = apply(&operator, lhs(), meeting.clone()).unwrap_err().to_string();
         assert!(error.ends_with(
             "on the right hand-side of the operation: [{a=\"1\", x=\"1\"}, {a=\"1\", x=\"2\"}];many-to-many matching not \
              allowed: matching labels must be unique on one side"
         ));
-        let error = operator.apply(meeting, lhs()).unwrap_err().to_string();
+        let error = apply(&operator, meeting, lhs()).unwrap_err().to_string();
         assert!(error.contains("many-to-one matching must be explicit"));
     }
 
@@ -339,7 +374,7 @@ mod tests {
     fn sets_go_by_step() {
         let lhs = || vec![series(&[("a", "1")], &[Some(1.0), None])];
         let rhs = || vec![series(&[("a", "1"), ("b", "1")], &[Some(5.0), Some(6.0)])];
-        let set = |op| operator(op, Cardinality::ManyToMany, &["a"], &[]).apply(lhs(), rhs()).unwrap();
+        let set = |op| apply(&operator(op, Cardinality::ManyToMany, &["a"], &[]), lhs(), rhs()).unwrap();
         assert_eq!(set(BinaryOp::And)[0].points().collect::<Vec<_>>(), [(0, 1.0)]);
         assert!(set(BinaryOp::Unless).is_empty());
         let or = set(BinaryOp::Or);

@@ -34,6 +34,7 @@ mod matching;
 mod math;
 mod native_quantile;
 mod note;
+mod order;
 mod ordered_window;
 mod over_time;
 mod pairs;
@@ -42,6 +43,7 @@ pub mod points;
 mod pool;
 mod range_functions;
 mod results;
+mod scalar;
 mod select;
 mod sort;
 mod stage;
@@ -52,6 +54,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod topk;
+mod vector;
 pub mod window;
 
 pub use error::QueryError;
@@ -65,6 +68,7 @@ use crate::value::{Phases, QueryResult, QueryStats};
 use crate::{ParseOptions, parse};
 use points::Grid;
 use pool::Pool;
+use results::Accounted;
 use std::sync::Arc;
 use tally::Counts;
 
@@ -238,7 +242,7 @@ impl Engine {
         let pool = Arc::clone(&self.pool);
         let run = evaluate::Run::new(source, plan, &self.settings, pool, budget.clone(), counts.clone(), tasks);
         let run = Arc::new(run);
-        let value = spawned.run(Arc::clone(&run).result(request.is_instant())).await?;
+        let Accounted { value, held } = spawned.run(Arc::clone(&run).result(request.is_instant())).await?;
         let (warnings, infos) = run.notes().render(&request.text);
         let sort_ns = run.sort_ns();
         let phases = Phases {
@@ -247,6 +251,6 @@ impl Engine {
             sort_ns,
         };
         let stats = QueryStats { phases, counted: counts.map(|counts| counts.figures()), ..budget.stats() };
-        Ok(QueryResult { value, warnings, infos, stats })
+        Ok(QueryResult { value, warnings, infos, stats, held })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ast::{Span, ValueType};
 use crate::engine::dates::part_of_date;
-use crate::engine::evaluate::{Run, Vector};
+use crate::engine::evaluate::Run;
 use crate::engine::labels::{Join, Replacement, is_metadata};
 use crate::engine::native_quantile::figure;
 use crate::engine::points::SeriesPoints;
@@ -10,6 +10,7 @@ use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::Naming;
 use crate::engine::stage::{Decode, Stage};
 use crate::engine::stream::Feed;
+use crate::engine::vector::Vector;
 use crate::engine::window::Windows;
 use crate::engine::{QueryError, math};
 use crate::functions::Func;
@@ -164,7 +165,11 @@ impl Run {
         let feed = if self.plan.fetches[fetch].uses > 1 {
             Feed::Shared(self.shared(fetch).await?, 0)
         } else {
-            Feed::Source { set: self.select(fetch).await?, pending: Vec::new().into_iter() }
+            Feed::Source {
+                set: self.select(fetch).await?,
+                pending: Vec::new().into_iter(),
+                held: self.budget.nothing_held(),
+            }
         };
         let one_name = self.plan.fetches[fetch].has_one_name();
         Ok(Pipe { feed, decode: Some(decode), stages: Vec::new(), steps, one_name, may_merge })

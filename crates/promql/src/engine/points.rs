@@ -80,6 +80,11 @@ impl Presence {
         self.steps
     }
 
+    /// What it takes in memory.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + if self.words.spilled() { self.words.len() * 8 } else { 0 }
+    }
+
     /// Whether `step` is in.
     pub fn get(&self, step: usize) -> bool {
         self.words[step / 64] >> (step % 64) & 1 == 1

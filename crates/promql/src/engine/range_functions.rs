@@ -3,6 +3,7 @@
 //! The samples were decoded once, into columns; [`RangeFunction::evaluate`] slides the windows over them.
 
 use crate::ast::Span;
+use crate::budget::Budget;
 use crate::engine::QueryError;
 use crate::engine::annotations::{Annotations, Note};
 use crate::engine::extended;
@@ -14,7 +15,7 @@ use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::select::Naming;
 use crate::engine::starts::{self, Started};
 use crate::engine::tally::Tally;
-use crate::engine::window::{Window, Windows, slide, slide_indexes};
+use crate::engine::window::{Window, Windows, slide, slide_indexes, walk};
 use crate::functions::Func;
 use longhaul_chunk::{Columns, Samples};
 use longhaul_model::Labels;
@@ -46,6 +47,7 @@ impl RangeFunction {
         labels: &Labels,
         samples: &Samples,
         notes: &Annotations,
+        budget: &Budget,
     ) -> Result<Option<SeriesPoints>, QueryError> {
         let histograms = !samples.histograms.t_ms.is_empty();
         if samples.floats.t_ms.is_empty() && !histograms {
@@ -55,9 +57,9 @@ impl RangeFunction {
             tally.windows(samples, &self.windows);
         }
         let mut out = SeriesPoints::empty(labels.clone(), self.windows.grid.steps);
-        self.fill(labels, &samples.floats, &mut out, notes)?;
+        self.fill(labels, &samples.floats, &mut out, notes, budget)?;
         if histograms {
-            histogram_range::overlay(self, labels.metric_name(), samples, &mut out, notes)?;
+            histogram_range::overlay(self, labels.metric_name(), samples, &mut out, notes, budget)?;
         }
         if out.is_empty() {
             return Ok(None);
@@ -77,22 +79,21 @@ impl RangeFunction {
         samples: &Columns,
         out: &mut SeriesPoints,
         notes: &Annotations,
+        budget: &Budget,
     ) -> Result<(), QueryError> {
         let windows = &self.windows;
         match self.func {
-            Func::Rate => self.difference(Difference::Rate, labels, samples, out, notes),
-            Func::Increase => self.difference(Difference::Increase, labels, samples, out, notes),
-            Func::Delta => self.difference(Difference::Delta, labels, samples, out, notes),
+            Func::Rate => return self.difference(Difference::Rate, labels, samples, out, notes, budget),
+            Func::Increase => return self.difference(Difference::Increase, labels, samples, out, notes, budget),
+            Func::Delta => return self.difference(Difference::Delta, labels, samples, out, notes, budget),
             Func::Irate => slide(samples, windows, out, |window| last_two(&window, true)),
             Func::Idelta => slide(samples, windows, out, |window| last_two(&window, false)),
             Func::Changes => {
-                count_pairs(samples, windows, out, |index| is_change(samples.values[index - 1], samples.values[index]))
+                count_pairs(samples, windows, out, |index| is_change(samples.values[index - 1], samples.values[index]));
             }
             Func::Resets => count_pairs(samples, windows, out, |index| {
                 samples.values[index] < samples.values[index - 1] || starts::reset_at(samples, index)
             }),
-            Func::SumOverTime => slide(samples, windows, out, |window| Some(over_time::sum(window.values()))),
-            Func::AvgOverTime => slide(samples, windows, out, |window| Some(over_time::mean(window.values()))),
             Func::MaxOverTime => {
                 let mut max = SlidingExtreme::max(&samples.values);
                 slide(samples, windows, out, |window| Some(max.of(&window)));
@@ -105,44 +106,62 @@ impl RangeFunction {
             Func::PresentOverTime | Func::AbsentOverTime => slide(samples, windows, out, |_| Some(1.0)),
             Func::LastOverTime => slide(samples, windows, out, |window| window.values().last().copied()),
             Func::FirstOverTime => slide(samples, windows, out, |window| window.values().first().copied()),
-            Func::StdvarOverTime => slide(samples, windows, out, |window| Some(over_time::variance(window.values()))),
-            Func::StddevOverTime => {
-                slide(samples, windows, out, |window| Some(over_time::variance(window.values()).sqrt()));
-            }
             Func::TsOfFirstOverTime => slide(samples, windows, out, |window| Some(seconds(window.times()[0]))),
             Func::TsOfLastOverTime => {
                 slide(samples, windows, out, |window| Some(seconds(window.times()[window.samples() - 1])));
             }
-            Func::TsOfMaxOverTime => slide(samples, windows, out, |window| {
+            _ => return self.walk(samples, out, notes, budget),
+        }
+        Ok(())
+    }
+
+    /// The functions that look at every sample of a window.
+    fn walk(
+        &self,
+        samples: &Columns,
+        out: &mut SeriesPoints,
+        notes: &Annotations,
+        budget: &Budget,
+    ) -> Result<(), QueryError> {
+        let windows = &self.windows;
+        match self.func {
+            Func::SumOverTime => walk(samples, windows, out, budget, |window| Some(over_time::sum(window.values()))),
+            Func::AvgOverTime => walk(samples, windows, out, budget, |window| Some(over_time::mean(window.values()))),
+            Func::StdvarOverTime => {
+                walk(samples, windows, out, budget, |window| Some(over_time::variance(window.values())))
+            }
+            Func::StddevOverTime => {
+                walk(samples, windows, out, budget, |window| Some(over_time::variance(window.values()).sqrt()))
+            }
+            Func::TsOfMaxOverTime => walk(samples, windows, out, budget, |window| {
                 Some(seconds(window.times()[over_time::last_max(window.values())]))
             }),
-            Func::TsOfMinOverTime => slide(samples, windows, out, |window| {
+            Func::TsOfMinOverTime => walk(samples, windows, out, budget, |window| {
                 Some(seconds(window.times()[over_time::last_min(window.values())]))
             }),
-            Func::QuantileOverTime => self.quantile(samples, out, notes),
+            Func::QuantileOverTime => self.quantile(samples, out, notes, budget),
             Func::MadOverTime => {
                 let mut scratch = Vec::new();
-                slide(samples, windows, out, |window| {
+                walk(samples, windows, out, budget, |window| {
                     scratch.clear();
                     scratch.extend_from_slice(window.values());
                     Some(over_time::median_deviation(&mut scratch))
-                });
+                })
             }
-            Func::Deriv => slide(samples, windows, out, |window| {
+            Func::Deriv => walk(samples, windows, out, budget, |window| {
                 (window.samples() > 1)
                     .then(|| over_time::regression(window.times(), window.values(), window.times()[0]).0)
             }),
-            Func::PredictLinear => slide(samples, windows, out, |window| {
+            Func::PredictLinear => walk(samples, windows, out, budget, |window| {
                 let origin_ms = windows.grid.time_ms(window.step);
                 (window.samples() > 1).then(|| {
                     let (slope, intercept) = over_time::regression(window.times(), window.values(), origin_ms);
                     slope * self.args[0][window.step] + intercept
                 })
             }),
-            Func::DoubleExponentialSmoothing => return self.smooth(samples, out),
-            other => return Err(QueryError::execution(format!("{other:?} is no function over ranges"))),
+            Func::DoubleExponentialSmoothing => self.smooth(samples, out, budget),
+            other => Err(QueryError::execution(format!("{other:?} is no function over ranges"))),
         }
-        Ok(())
     }
 
     fn difference(
@@ -152,30 +171,38 @@ impl RangeFunction {
         samples: &Columns,
         out: &mut SeriesPoints,
         notes: &Annotations,
-    ) {
+        budget: &Budget,
+    ) -> Result<(), QueryError> {
         if let Some(beyond) = self.windows.beyond {
-            return extended::difference(difference, beyond.extended, samples, &self.windows, out);
+            return extended::difference(difference, beyond.extended, samples, &self.windows, out, budget);
         }
         let overlapping = extrapolated(difference, samples, &self.windows, out);
         if overlapping > 0 {
             notes.add_times(self.spans[0], Note::StartOverlap(labels.metric_name().to_owned()), overlapping);
         }
+        Ok(())
     }
 
-    fn quantile(&self, samples: &Columns, out: &mut SeriesPoints, notes: &Annotations) {
+    fn quantile(
+        &self,
+        samples: &Columns,
+        out: &mut SeriesPoints,
+        notes: &Annotations,
+        budget: &Budget,
+    ) -> Result<(), QueryError> {
         let mut sorted = SortedWindow::default();
-        slide(samples, &self.windows, out, |window| {
+        walk(samples, &self.windows, out, budget, |window| {
             let q = self.args[0][window.step];
             if !(0.0..=1.0).contains(&q) {
                 notes.add(self.spans[1], Note::InvalidQuantile(q));
             }
             Some(sorted.quantile(q, &samples.values, &window))
-        });
+        })
     }
 
-    fn smooth(&self, samples: &Columns, out: &mut SeriesPoints) -> Result<(), QueryError> {
+    fn smooth(&self, samples: &Columns, out: &mut SeriesPoints, budget: &Budget) -> Result<(), QueryError> {
         let mut refused = Ok(());
-        slide(samples, &self.windows, out, |window| match self.factors(window.step) {
+        walk(samples, &self.windows, out, budget, |window| match self.factors(window.step) {
             Ok([smoothing, trend]) if window.samples() > 1 => {
                 Some(over_time::smooth(window.values(), smoothing, trend))
             }
@@ -184,7 +211,7 @@ impl RangeFunction {
                 refused = Err(error);
                 None
             }
-        });
+        })?;
         refused
     }
 

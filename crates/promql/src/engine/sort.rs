@@ -1,31 +1,34 @@
 //! `sort`, `sort_desc`, `sort_by_label`, `sort_by_label_desc`: the order of an instant vector.
 
-use crate::engine::points::SeriesPoints;
+use crate::engine::QueryError;
+use crate::engine::order;
+use crate::engine::vector::Vector;
 use crate::functions::Func;
 use longhaul_model::Labels;
 use std::cmp::Ordering;
 
-/// Sorts by the value at the first step; NaN comes last either way.
-pub fn by_value(func: Func, series: &mut [SeriesPoints]) {
-    series.sort_by(|a, b| {
-        let (a, b) = (a.values[0], b.values[0]);
-        match (a.is_nan(), b.is_nan()) {
-            (false, false) if func == Func::SortDesc => b.total_cmp(&a),
-            (false, false) => a.total_cmp(&b),
-            (a, b) => a.cmp(&b),
-        }
-    });
+/// Sorts as `func` does, by the value at the first step or by the labels `names`. Err if the query must stop.
+pub fn sorted(func: Func, names: &[String], mut vector: Vector) -> Result<Vector, QueryError> {
+    let series = std::mem::take(&mut vector.series);
+    vector.series = order::sorted(series, vector.held.budget(), |a, b| match func {
+        Func::Sort | Func::SortDesc => by_value(func, a.values[0], b.values[0]),
+        Func::SortByLabelDesc => by_labels(names, &b.labels, &a.labels),
+        _ => by_labels(names, &a.labels, &b.labels),
+    })?;
+    Ok(vector)
 }
 
-/// Sorts by the values of labels, in the order in which people count; then by all labels.
-pub fn by_labels(func: Func, names: &[String], series: &mut [SeriesPoints]) {
-    series.sort_by(|a, b| {
-        let order = by_named(names, &a.labels, &b.labels);
-        if func == Func::SortByLabelDesc { order.reverse() } else { order }
-    });
+/// NaN comes last either way.
+fn by_value(func: Func, a: f64, b: f64) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (false, false) if func == Func::SortDesc => b.total_cmp(&a),
+        (false, false) => a.total_cmp(&b),
+        (a, b) => a.cmp(&b),
+    }
 }
 
-fn by_named(names: &[String], a: &Labels, b: &Labels) -> Ordering {
+/// By the values of labels, in the order in which people count; then by all labels.
+fn by_labels(names: &[String], a: &Labels, b: &Labels) -> Ordering {
     let value = |labels: &Labels, name: &str| labels.get(name).unwrap_or("").to_owned();
     let named = names.iter().map(|name| natural(&value(a, name), &value(b, name)));
     named.fold(Ordering::Equal, Ordering::then).then_with(|| a.cmp(b))
@@ -72,15 +75,10 @@ mod tests {
     #[test]
     fn nan_is_last_either_way() {
         for func in [Func::Sort, Func::SortDesc] {
-            let one = |value: f64| {
-                let mut series = SeriesPoints::empty(Labels::empty(), 1);
-                series.set(0, value);
-                series
-            };
-            let mut series = [one(f64::NAN), one(1.0), one(2.0)];
-            by_value(func, &mut series);
-            assert!(series[2].values[0].is_nan());
-            assert_eq!(series[0].values[0], if func == Func::Sort { 1.0 } else { 2.0 });
+            let mut values = [f64::NAN, 1.0, 2.0];
+            values.sort_by(|a, b| by_value(func, *a, *b));
+            assert!(values[2].is_nan());
+            assert_eq!(values[0], if func == Func::Sort { 1.0 } else { 2.0 });
         }
     }
 }

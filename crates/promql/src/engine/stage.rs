@@ -151,7 +151,7 @@ impl Line {
                     samples.floats.start_ms.clear();
                     samples.histograms.start_ms.clear();
                 }
-                function.evaluate(&series.labels, samples, &self.notes)?
+                function.evaluate(&series.labels, samples, &self.notes, &self.budget)?
             }
             None => None,
         };
@@ -164,7 +164,7 @@ impl Line {
     /// Takes points through the stages.
     pub fn apply(&self, mut series: SeriesPoints, samples: &mut Samples) -> Result<Option<SeriesPoints>, QueryError> {
         for stage in &self.stages {
-            match stage.apply(series, samples, &self.notes)? {
+            match stage.apply(series, samples, &self.notes, &self.budget)? {
                 Some(next) => series = next,
                 None => return Ok(None),
             }
@@ -189,6 +189,7 @@ impl Stage {
         mut series: SeriesPoints,
         samples: &mut Samples,
         notes: &Annotations,
+        budget: &Budget,
     ) -> Result<Option<SeriesPoints>, QueryError> {
         match self {
             Self::Map(function, naming) => {
@@ -235,7 +236,7 @@ impl Stage {
             Self::OverSubquery(grid, function) => {
                 samples_of(&mut series, grid, samples);
                 let (drop_name, identity) = (series.drop_name, series.identity);
-                return Ok(function.evaluate(&series.labels, samples, notes)?.map(|mut out| {
+                return Ok(function.evaluate(&series.labels, samples, notes, budget)?.map(|mut out| {
                     out.drop_name |= drop_name;
                     out.identity = out.identity.or(identity);
                     out

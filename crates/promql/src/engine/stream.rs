@@ -42,6 +42,8 @@ pub enum Feed {
         set: Box<dyn SeriesSet>,
         /// What was delivered and not handed out yet.
         pending: std::vec::IntoIter<SeriesChunks>,
+        /// Accounts for that.
+        held: Held,
     },
     /// From an answer that several selectors share.
     Shared(Arc<SharedSeries>, usize),
@@ -122,7 +124,7 @@ pub async fn drive<S: Sink>(
 impl Feed {
     async fn next(&mut self, series_max: usize, line: &Line) -> Result<Option<Batch>, QueryError> {
         Ok(match self {
-            Self::Source { set, pending } => {
+            Self::Source { set, pending, held } => {
                 while pending.as_slice().is_empty() {
                     if let Some(unread) = set.unread_batch(series_max) {
                         return Ok(Some(Batch::Unread(unread)));
@@ -130,6 +132,7 @@ impl Feed {
                     match set.next_batch().await? {
                         Some(series) => {
                             line.budget.count_series(series.len() as u64)?;
+                            *held = line.budget.hold(series.iter().map(chunk_bytes).sum())?;
                             *pending = series.into_iter();
                         }
                         None => {
@@ -138,7 +141,9 @@ impl Feed {
                         }
                     }
                 }
-                Some(Batch::Read(ReadBatch::Chunks(pending.by_ref().take(series_max).collect())))
+                let batch: Vec<SeriesChunks> = pending.by_ref().take(series_max).collect();
+                held.shrink(batch.iter().map(chunk_bytes).sum()); // the batch accounts for itself
+                Some(Batch::Read(ReadBatch::Chunks(batch)))
             }
             Self::Shared(shared, from) => {
                 let range = *from..shared.series.len().min(*from + series_max);

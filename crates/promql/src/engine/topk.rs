@@ -10,6 +10,7 @@ use crate::engine::collide::Watch;
 use crate::engine::over_time::nan_first;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::stream::Sink;
+use crate::engine::vector::Vector;
 use longhaul_model::{FloatHistogram, Labels};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -82,32 +83,33 @@ impl Choice {
     }
 
     /// The chosen series; for an instant query group by group, best first.
-    pub fn finish(self, steps: usize) -> Vec<SeriesPoints> {
+    pub fn finish(self, steps: usize) -> Result<Vector, QueryError> {
         let mut at: Vec<Option<usize>> = vec![None; self.series.slots.len()];
-        let mut out: Vec<SeriesPoints> = Vec::new();
+        let mut out = Vector::new(self.held.budget());
         for (_, _, mut heaps) in self.groups {
             for (step, heap) in heaps.iter_mut().enumerate() {
+                out.go_on(heap.len())?;
                 if matches!(self.op, AggregateOp::TopK | AggregateOp::BottomK) {
                     heap.sort_by(|a, b| worse(self.op, b.value, a.value));
                 }
                 for chosen in heap {
-                    let at = *at[chosen.series].get_or_insert_with(|| {
-                        let slot = &self.series.slots[chosen.series];
-                        out.push(SeriesPoints {
-                            drop_name: slot.drop_name,
-                            identity: slot.identity,
-                            ..SeriesPoints::empty(slot.labels.clone(), steps)
-                        });
-                        out.len() - 1
-                    });
+                    let at = match at[chosen.series] {
+                        Some(at) => at,
+                        None => {
+                            let Slot { labels, drop_name, identity, .. } = &self.series.slots[chosen.series];
+                            let empty = SeriesPoints::empty(labels.clone(), steps);
+                            out.push(SeriesPoints { drop_name: *drop_name, identity: *identity, ..empty })?;
+                            *at[chosen.series].insert(out.series.len() - 1)
+                        }
+                    };
                     match chosen.histogram.take() {
-                        Some(histogram) => out[at].set_histogram(step, histogram),
-                        None => out[at].set(step, chosen.value),
+                        Some(histogram) => out.series[at].set_histogram(step, histogram),
+                        None => out.series[at].set(step, chosen.value),
                     }
                 }
             }
         }
-        out
+        Ok(out)
     }
 
     /// Histograms have no order: topk and bottomk pass them over, and say so.
@@ -123,7 +125,7 @@ impl Sink for Choice {
     type Item = Grouped;
 
     fn take(&mut self, Grouped { mut series, group }: Grouped) -> Result<(), QueryError> {
-        self.watch.admit(&series)?;
+        self.watch.admit(&series, &mut self.held)?;
         let (op, steps, number) = (self.op, series.steps(), self.series.reserve());
         if matches!(op, AggregateOp::TopK | AggregateOp::BottomK) {
             self.pass_over_histograms(&mut series);
@@ -299,7 +301,7 @@ mod tests {
             series.set(0, *value);
             choice.take(Grouped { series, group: Labels::empty() }).unwrap();
         }
-        choice.finish(1).iter().map(|series| series.values[0]).collect()
+        choice.finish(1).unwrap().series.iter().map(|series| series.values[0]).collect()
     }
 
     #[test]

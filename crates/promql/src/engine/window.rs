@@ -4,6 +4,8 @@
 //! its steps, and what a function does inside a window.
 
 use crate::ast::Extended;
+use crate::budget::Budget;
+use crate::engine::QueryError;
 use crate::engine::points::{Grid, SeriesPoints};
 use longhaul_chunk::{Columns, Samples};
 use longhaul_model::{CounterResetHint, FloatHistogram, TimeRange, is_stale};
@@ -104,6 +106,25 @@ pub fn slide<'a>(
             out.set(step, value);
         }
     });
+}
+
+/// [`slide`] for functions that look at every sample of a window, which may take long. Err if the query must stop.
+#[inline(always)]
+pub fn walk<'a>(
+    samples: &'a Columns,
+    windows: &Windows,
+    out: &mut SeriesPoints,
+    budget: &Budget,
+    mut function: impl FnMut(Window<'a>) -> Option<f64>,
+) -> Result<(), QueryError> {
+    let (mut pace, mut going) = (budget.pace(), Ok(()));
+    slide(samples, windows, out, |window| {
+        if going.is_ok() {
+            going = pace.go_on(window.samples());
+        }
+        if going.is_ok() { function(window) } else { None }
+    });
+    going
 }
 
 /// Calls `visit` for every window that holds one of the samples at `times`: with its step, the index of the first sample

@@ -114,7 +114,7 @@ impl Asked {
         let evaluated = evaluate(app, tenant, &self.request, &allowance.budget);
         let (result, timings) = allowance.within("query execution", evaluated).await?;
 
-        let QueryResult { mut value, warnings, infos, stats } = result;
+        let QueryResult { mut value, warnings, infos, stats, held } = result;
         let mut notes = Notes { warnings, infos };
         match &mut value {
             Value::Vector(samples) => notes.truncate(samples, self.limit),
@@ -122,7 +122,7 @@ impl Asked {
             Value::Scalar { .. } | Value::String { .. } => {}
         }
         notes.warnings.splice(0..0, self.stats.warning());
-        Ok(json::query_answer(value, &notes, (self.stats != Stats::None).then_some((timings, stats))))
+        Ok(json::query_answer(value, held, &notes, (self.stats != Stats::None).then_some((timings, stats))))
     }
 }
 

@@ -25,8 +25,8 @@ fn selector(data: Vec<Matcher>) -> InfoSelector {
 
 fn joined(infos: Vec<InfoSeries>, data: Vec<Matcher>) -> Result<Vec<String>, String> {
     let base = vec![series("up", &[("a", "own")], [Some(1.0), Some(1.0)])];
-    let joined = join(base, infos, &selector(data)).map_err(|error| error.to_string())?;
-    Ok(joined.iter().map(|one| format!("{} {:?}", one.labels, one.present.iter().collect::<Vec<_>>())).collect())
+    let joined = join(base, infos, &selector(data), &Budget::unlimited()).map_err(|error| error.to_string())?;
+    Ok(joined.series.iter().map(|one| format!("{} {:?}", one.labels, one.present.iter().collect::<Vec<_>>())).collect())
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn only_what_can_describe_is_asked_for() {
         series("build_info", &[("instance", "not asked for")], [Some(1.0); STEPS]),
     ];
     let texts = |base: &[SeriesPoints]| {
-        let matchers = question(base, &selector(vec![Matcher::equal("v", "1")])).unwrap();
+        let matchers = question(base, &selector(vec![Matcher::equal("v", "1")]), &Budget::unlimited()).unwrap();
         matchers.map(|matchers| matchers.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     let expected = [r#"__name__=~".+_info""#, r#"v="1""#, r#"instance=~"a:1|b\\.c:1""#, r#"job="j""#];

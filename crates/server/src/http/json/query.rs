@@ -4,6 +4,7 @@ use super::histogram::push_histogram;
 use super::numbers::{push_time, push_value};
 use super::{List, Notes, Pieces, push_labels, push_notes, push_text, rendered};
 use axum::response::Response;
+use longhaul_promql::budget::Held;
 use longhaul_promql::value::{InstantSample, QueryStats, RangeSeries, SampleValue, StepCounts, Value};
 
 /// Points that are rendered in one go: some 16 KiB.
@@ -26,8 +27,8 @@ pub(crate) struct Timings {
     pub(crate) evaluation_ns: u64,
 }
 
-/// A success of a query; `stats` only if the client asked for them.
-pub(crate) fn query_answer(value: Value, notes: &Notes, stats: Option<(Timings, QueryStats)>) -> Response {
+/// A success of a query; `stats` only if the client asked for them. `held` accounts for the value, until it has been sent.
+pub(crate) fn query_answer(value: Value, held: Held, notes: &Notes, stats: Option<(Timings, QueryStats)>) -> Response {
     let mut tail = Vec::new();
     if let Some((timings, stats)) = stats {
         push_stats(&mut tail, timings, stats);
@@ -37,8 +38,12 @@ pub(crate) fn query_answer(value: Value, notes: &Notes, stats: Option<(Timings, 
     match value {
         Value::Scalar { t_ms, value } => single(head("scalar"), t_ms, |out| push_quoted(out, value), tail),
         Value::String { t_ms, value } => single(head("string"), t_ms, |out| push_text(out, &value), tail),
-        Value::Vector(samples) => rendered(open(head("vector")), List::new(samples, push_sample), close(tail)),
-        Value::Matrix(series) => rendered(open(head("matrix")), Matrix::new(series), close(tail)),
+        Value::Vector(samples) => {
+            rendered(open(head("vector")), Kept { pieces: List::new(samples, push_sample), _held: held }, close(tail))
+        }
+        Value::Matrix(series) => {
+            rendered(open(head("matrix")), Kept { pieces: Matrix::new(series), _held: held }, close(tail))
+        }
     }
 }
 
@@ -90,6 +95,18 @@ fn push_sample(out: &mut Vec<u8>, sample: &InstantSample) {
         }
     }
     out.push(b'}');
+}
+
+/// Pieces of what is accounted for.
+struct Kept<P> {
+    pieces: P,
+    _held: Held,
+}
+
+impl<P: Pieces> Pieces for Kept<P> {
+    fn push_next(&mut self, out: &mut Vec<u8>) -> bool {
+        self.pieces.push_next(out)
+    }
 }
 
 /// The series of a matrix, so many points a piece.

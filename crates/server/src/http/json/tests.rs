@@ -1,15 +1,18 @@
 //! Numbers, texts and envelopes as Prometheus renders them, byte by byte, and long answers in chunks.
 
 use super::numbers::{push_time, push_value};
-use super::query::{Timings, query_answer};
+use super::query::Timings;
 use super::*;
 use http_body_util::BodyExt;
+use longhaul_model::ManualClock;
 use longhaul_promql::value::{
     Histograms, InstantSample, Phases, Points, QueryStats, RangeSeries, SampleCounts, SampleValue, StepCounts, Value,
 };
+use longhaul_promql::{Budget, BudgetLimits, CancelFlag};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 
 fn value_text(value: f64) -> String {
     let mut out = Vec::new();
@@ -190,6 +193,22 @@ async fn ten_notes_of_a_kind_are_listed_and_the_rest_counted() {
     assert_eq!((items.len(), notes.warnings.len()), (3, 12));
     notes.truncate(&mut items, Some(2));
     assert_eq!((items.len(), notes.warnings[0].as_str()), (2, "results truncated due to limit"));
+}
+
+fn query_answer(value: Value, notes: &Notes, stats: Option<(Timings, QueryStats)>) -> Response {
+    query::query_answer(value, Budget::unlimited().nothing_held(), notes, stats)
+}
+
+#[tokio::test]
+async fn a_result_is_held_until_it_has_been_sent() {
+    let limits = BudgetLimits { bytes_max: 100, ..BudgetLimits::default() };
+    let budget = Budget::new(limits, Arc::new(ManualClock::at(0)), CancelFlag::default());
+    let held = budget.hold(100).unwrap();
+    let long = matrix(3, 10_000, |index, step| (index * step) as f64);
+    let response = query::query_answer(long, held, &notes(0, 0), None);
+    assert!(budget.hold(1).is_err());
+    body(response).await;
+    assert!(budget.hold(100).is_ok());
 }
 
 #[tokio::test]
