@@ -269,7 +269,7 @@ pub enum DurationKind {
     Step,
     /// `range()`: the query's end minus its start.
     Range,
-    /// `-expr`; `+expr` only where an offset is a call with that sign.
+    /// `-expr`; `+expr` only directly after `offset`, before a call or a parenthesis.
     Unary(UnaryOp, Box<DurationExpr>),
     /// `(expr)`, which is never directly in another one.
     Paren(Box<DurationExpr>),

@@ -126,8 +126,7 @@ pub(crate) fn format_general(value: f64) -> String {
 /// What a string stands for, given with its quotes; its escapes have been checked by the lexer. Escaped bytes that make
 /// no UTF-8 become U+FFFD: texts inside are UTF-8.
 pub(crate) fn unquote(text: &str) -> String {
-    let bytes = unquoted_bytes(text);
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    Text::unquoted(text).text
 }
 
 /// What a string literal stands for.
@@ -168,7 +167,7 @@ impl fmt::Display for Text {
         let bytes = self.bytes.as_deref().unwrap_or(self.text.as_bytes());
         let mut quoted = String::from('"');
         for chunk in bytes.utf8_chunks() {
-            chunk.valid().chars().for_each(|c| push_escaped(&mut quoted, c, '"'));
+            push_quoted(&mut quoted, chunk.valid());
             chunk.invalid().iter().try_for_each(|byte| write!(quoted, "\\x{byte:02x}"))?;
         }
         quoted.push('"');
@@ -229,15 +228,20 @@ fn unescape<'a>(rest: &'a str, bytes: &mut Vec<u8>) -> &'a str {
 pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    for c in text.chars() {
-        match c {
-            // It stands for bytes that are no text; the lexer takes it only as an escape.
-            char::REPLACEMENT_CHARACTER => quoted.push_str("\\ufffd"),
-            _ => push_escaped(&mut quoted, c, '"'),
-        }
-    }
+    push_quoted(&mut quoted, text);
     quoted.push('"');
     quoted
+}
+
+/// Appends what stands between double quotes for `text`.
+fn push_quoted(quoted: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            // The lexer takes it only as an escape: by itself it stands for bytes that are no text.
+            char::REPLACEMENT_CHARACTER => quoted.push_str("\\ufffd"),
+            _ => push_escaped(quoted, c, '"'),
+        }
+    }
 }
 
 /// The character in single quotes.

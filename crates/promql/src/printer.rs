@@ -1,10 +1,10 @@
 //! Trees to text: [`Expr`]'s `Display` is the canonical form on one line, which parses to the same tree; [`pretty`] breaks
 //! long expressions over several lines. Both print as Prometheus does, save where what it prints would be read otherwise:
-//! a number such as `1s1ms` keeps its milliseconds.
+//! a number such as `1s1ms` keeps its milliseconds, an offset such as `+(5m)` its sign.
 
 use crate::ast::{
     Aggregate, At, Binary, Cardinality, DurationExpr, DurationKind, Expr, ExprKind, Extended, MatrixSelector, Subquery,
-    UnaryOp, VectorMatching, VectorSelector,
+    VectorMatching, VectorSelector,
 };
 use crate::literal::{format_duration, format_general, quote};
 use longhaul_model::{METRIC_NAME, MatchOp, Matcher};
@@ -143,8 +143,7 @@ impl Display for DurationExpr {
             DurationKind::Duration(seconds) => f.write_str(&format_duration(milliseconds(*seconds))),
             DurationKind::Step => f.write_str("step()"),
             DurationKind::Range => f.write_str("range()"),
-            DurationKind::Unary(UnaryOp::Plus, inner) => inner.fmt(f),
-            DurationKind::Unary(UnaryOp::Minus, inner) => write!(f, "-{inner}"),
+            DurationKind::Unary(op, inner) => write!(f, "{op}{inner}"),
             DurationKind::Paren(inner) => write!(f, "({inner})"),
             DurationKind::Binary(op, sides) => write!(f, "{} {op} {}", sides.0, sides.1),
             DurationKind::MinOf(sides) => write!(f, "min_of({}, {})", sides.0, sides.1),

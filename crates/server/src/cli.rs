@@ -83,6 +83,7 @@ pub fn main() -> ExitCode {
     start_logging();
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(longhaul_promql::STACK_SIZE_BYTES)
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))
         .and_then(|runtime| {

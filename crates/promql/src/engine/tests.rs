@@ -33,12 +33,16 @@ fn run(text: &str, source: &Arc<MemorySource>) -> Result<QueryResult, QueryError
 fn the_deepest_tree_fits_the_stack() {
     let source = counters(1);
     // A parenthesis with an operator is two levels, and so is a function over a subquery.
-    for (open, close, times) in
-        [("abs(", ")", 120), ("sum(", ")", 120), ("(1 + ", ")", 60), ("max_over_time(", "[1m:30s])", 60)]
-    {
+    for (open, close, times) in [
+        ("abs(", ")", 500),
+        ("sum(", ")", 500),
+        ("(1 + ", ")", 250),
+        ("max_over_time(", "[1m:30s])", 250),
+        ("", " + 1", 500),
+    ] {
         let text = format!("{}x_total{}", open.repeat(times), close.repeat(times));
         let result = std::thread::Builder::new()
-            .stack_size(2 << 20)
+            .stack_size(crate::STACK_SIZE_BYTES)
             .spawn({
                 let source = source.clone();
                 move || run(&text, &source).map(|result| matches!(result.value, Value::Matrix(_)))

@@ -78,27 +78,26 @@ impl Parser<'_> {
         Ok(amount(tree.node))
     }
 
-    /// What follows `offset -`, if it is no sign. Unlike elsewhere, a `+` before a call is kept and parentheses after a
-    /// sign are no arithmetic yet.
+    /// What follows `offset -`, if it is no sign. Unlike elsewhere, a `+` is kept: after it a parenthesis opens no
+    /// arithmetic, and neither is it one yet that must be enabled.
     fn signed_offset(&mut self, op: UnaryOp, sign: Token) -> Result<Tree<DurationExpr>, Stop> {
         let asked = Asked::OFFSET;
-        if let Some(fact) = duration_fact(self.peek()) {
+        let operand = if let Some(fact) = duration_fact(self.peek()) {
             let word = self.advance();
             let call = self.duration_call(fact, word, asked)?;
-            let span = sign.span.to(call.node.span);
-            let tree = self.grow_duration(DurationKind::Unary(op, Box::new(call.node)), span, call.height)?;
-            self.experimental(span)?;
-            return Ok(tree);
-        }
-        if self.accept(TokenKind::LeftParen).is_some() {
+            self.experimental(sign.span.to(call.node.span))?;
+            call
+        } else if self.accept(TokenKind::LeftParen).is_some() {
             let inner = self.duration_expression(LOOSEST, asked)?;
             self.duration_token(TokenKind::RightParen, asked)?;
             let span = inner.node.span;
-            let wrapped = self.wrap(inner, span)?;
-            return self.sign(op, sign, wrapped);
-        }
-        let number = self.duration_number(asked, sign.span)?;
-        self.sign(op, sign, number)
+            self.wrap(inner, span)?
+        } else {
+            let number = self.duration_number(asked, sign.span)?;
+            return self.sign(op, sign, number);
+        };
+        let span = sign.span.to(operand.node.span);
+        self.grow_duration(DurationKind::Unary(op, Box::new(operand.node)), span, operand.height)
     }
 
     fn duration_expression(&mut self, binding_min: u8, asked: Asked) -> Result<Tree<DurationExpr>, Stop> {

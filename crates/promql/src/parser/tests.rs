@@ -277,15 +277,28 @@ fn deep(levels: usize) -> Vec<String> {
     ]
 }
 
+/// Runs `work` on a thread as those that queries run on.
+fn on_a_thread(work: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(crate::STACK_SIZE_BYTES).spawn(work).unwrap().join().unwrap();
+}
+
 #[test]
 fn hostile_nesting_is_refused_at_once() {
-    let options = ParseOptions { length_max_bytes: usize::MAX, ..ParseOptions::default() };
-    for query in deep(100_000) {
-        let (message, elapsed) = timed(|| refusal_with(&query, &options));
-        assert!(message.ends_with("the expression is nested more than 128 levels deep"), "{}: {message}", &query[..20]);
-        assert!(elapsed < Duration::from_millis(500), "{}: {elapsed:?}", &query[..20]);
-        assert!(refusal(&query).contains("bytes, more than the 16384 that are allowed"));
-    }
+    on_a_thread(|| {
+        let options = ParseOptions { length_max_bytes: usize::MAX, ..ParseOptions::default() };
+        for query in deep(100_000) {
+            let (message, elapsed) = timed(|| refusal_with(&query, &options));
+            let begin = &query[..20];
+            assert!(message.ends_with("the expression is nested more than 512 levels deep"), "{begin}: {message}");
+            assert!(elapsed < Duration::from_millis(500), "{begin}: {elapsed:?}");
+            let (message, size) = (refusal(&query), query.len());
+            let wanted = match size <= 128 << 10 {
+                true => "the expression is nested more than 512 levels deep".to_owned(),
+                false => format!("the expression has {size} bytes, more than the 131072 that are allowed"),
+            };
+            assert!(message.ends_with(&wanted), "{begin}: {message}");
+        }
+    });
 }
 
 #[test]
@@ -315,9 +328,8 @@ fn long_texts_take_linear_time() {
 
 #[test]
 fn the_deepest_tree_leaves_room_on_the_stack_of_a_thread() {
-    // A thread has 2 MiB, and frames are largest without optimization.
-    let walk = || {
-        for levels in [63, 126] {
+    on_a_thread(|| {
+        for levels in [255, 510] {
             for query in deep(levels) {
                 if let Ok(expr) = parse(&query, &ParseOptions::default()) {
                     crate::printer::pretty(&expr);
@@ -325,6 +337,5 @@ fn the_deepest_tree_leaves_room_on_the_stack_of_a_thread() {
                 }
             }
         }
-    };
-    std::thread::Builder::new().stack_size(3 << 19).spawn(walk).unwrap().join().unwrap();
+    });
 }

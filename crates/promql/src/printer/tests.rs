@@ -35,10 +35,12 @@ fn expressions_are_printed_canonically() {
         ("a + fill (1e6) b", "a + fill (1e+06) b"),
         ("a + fill_left (1e-5) fill_right (NaN) b", "a + fill_left (1e-05) fill_right (NaN) b"),
         ("a offset (((5m)) - ((step() * 2)))", "a offset ((5m) - (step() * 2))"),
-        ("a offset +step()", "a offset step()"),
+        ("a offset +step()", "a offset +step()"),
+        ("a offset +(5m) - 3", "a offset +(5m) - 3"),
         ("a offset - -5m - 3", "a offset + +5m - 3"),
         ("a offset - -step() * 3", "a offset --step() * 3"),
         ("a offset + -2 ^ 2", "a offset + +-2 ^ 2"),
+        (r#"sort_by_label(a, "\ufffd\xff")"#, r#"sort_by_label(a, "\ufffd\xff")"#),
         (r#"a{b="\ufffd",c="\u0939\u093f\u200b"}"#, r#"a{b="\ufffd",c="हि\u200b"}"#),
     ];
     for (query, wanted) in cases {
@@ -67,6 +69,39 @@ fn long_expressions_take_several_lines() {
     assert_eq!(pretty(&read(&format!("max_over_time({selector}[1h:1m] @ start() offset 10m)"))), long);
     let paren = format!("(\n    {selector}\n  +\n    {selector}\n)");
     assert_eq!(pretty(&read(&format!("({selector} + {selector})"))), paren);
+}
+
+/// The texts in field `query` of a file of conformance data; none where it is not at hand, which must not be in CI.
+fn conformance_queries(file: &str) -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/").to_owned() + file;
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        assert!(std::env::var_os("CI").is_none(), "{path} is missing");
+        println!("skipped: {path} is missing");
+        return Vec::new();
+    };
+    let case = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let valid = |case: &serde_json::Value| case["valid"] != false;
+    text.lines().map(case).filter(valid).filter_map(|case| case["query"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn conformance_queries_are_printed_and_read_back() {
+    for (file, count) in
+        [("parser/cases.jsonl", 150), ("promqltest/cases.jsonl", 1604), ("compliance/expanded-queries.jsonl", 385)]
+    {
+        let queries = conformance_queries(file);
+        println!("{} expressions of {file}", queries.len());
+        assert!(queries.is_empty() || queries.len() == count, "{file}");
+        queries.iter().for_each(|query| assert_comes_back(query));
+    }
+}
+
+/// What is printed of the query, on one line or on several, is read as the same. (As text: NaN is to equal itself.)
+fn assert_comes_back(query: &str) {
+    let expr = placeless(read(query));
+    for printed in [expr.to_string(), pretty(&expr)] {
+        assert_eq!(format!("{:?}", placeless(read(&printed))), format!("{expr:?}"), "{query} is printed as {printed}");
+    }
 }
 
 /// The expression as if it stood nowhere.
@@ -207,15 +242,13 @@ proptest! {
     #[test]
     fn what_is_printed_parses_to_the_same(query in vector()) {
         prop_assume!(is_valid(&query));
-        let expr = placeless(read(&query));
-        prop_assert_eq!(&placeless(read(&expr.to_string())), &expr, "printed as {}", expr);
-        prop_assert_eq!(&placeless(read(&pretty(&expr))), &expr, "printed as {}", pretty(&expr));
+        assert_comes_back(&query);
     }
 
     #[test]
     fn no_text_makes_the_parser_panic(text in "[\\[\\](){}a-e0-9 \"'`\\\\.:@!=~<>,+*/^%#\n-]{0,40}") {
-        if let Ok(expr) = crate::parse(&text, &ParseOptions::default()) {
-            read(&expr.to_string());
+        if is_valid(&text) {
+            assert_comes_back(&text);
         }
     }
 
@@ -227,10 +260,9 @@ proptest! {
         ]),
         0..16,
     )) {
-        if let Ok(expr) = crate::parse(&words.join(" "), &ParseOptions::default()) {
-            let printed = expr.to_string();
-            let expr = placeless(expr);
-            prop_assert_eq!(placeless(read(&printed)), expr, "printed as {}", printed);
+        let query = words.join(" ");
+        if is_valid(&query) {
+            assert_comes_back(&query);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use longhaul_promql::ast::{
     Aggregate, At, Binary, Call, Cardinality, DurationExpr, DurationKind, Expr, ExprKind, Extended, MatrixSelector,
-    Subquery, ValueType, VectorMatching, VectorSelector,
+    Subquery, UnaryOp, ValueType, VectorMatching, VectorSelector,
 };
 use longhaul_promql::functions::Signature;
 use longhaul_promql::printer::format_number;
@@ -168,6 +168,8 @@ fn of_duration(duration: &DurationExpr) -> Value {
         DurationKind::Duration(seconds) => of_length(*seconds, true),
         DurationKind::Step => operation("step", Value::Null, Value::Null),
         DurationKind::Range => operation("range", Value::Null, Value::Null),
+        // Prometheus forgets the sign.
+        DurationKind::Unary(UnaryOp::Plus, inner) if matches!(inner.kind, DurationKind::Paren(_)) => of_duration(inner),
         DurationKind::Unary(op, inner) => operation(&op.to_string(), Value::Null, of_duration(inner)),
         DurationKind::Binary(op, sides) => operation(&op.to_string(), of_duration(&sides.0), of_duration(&sides.1)),
         DurationKind::MinOf(sides) => operation("min_of", of_duration(&sides.0), of_duration(&sides.1)),

@@ -137,6 +137,7 @@ fn durations_are_shown_as_they_are_computed() {
         ("a offset ((step() ^ 2))", "offsetExpr", node("^", step(), length("2", false), true)),
         // A number in parentheses is an operation that does nothing.
         ("a offset (5m)", "offsetExpr", node("+", Value::Null, five(), true)),
+        ("a offset +(5m)", "offsetExpr", node("+", Value::Null, five(), true)),
         ("a offset -(5m)", "offsetExpr", node("-", Value::Null, node("+", Value::Null, five(), true), false)),
         ("a[1m:-(-1)]", "stepExpr", node("-", Value::Null, node("+", Value::Null, length("-1", false), true), false)),
     ] {
