@@ -5,10 +5,7 @@
 mod encode;
 mod gather;
 
-use crate::{
-    Chunk, ChunkError, Columns, Encoding, HistogramColumns, HistogramIterator, Samples, XorIterator, histogram, xor,
-    xor2,
-};
+use crate::{Chunk, ChunkError, Columns, Encoding, HistogramColumns, HistogramIterator, Samples, histogram, xor, xor2};
 pub use encode::encode;
 use encode::encode_floats;
 use gather::Gathered;
@@ -76,32 +73,6 @@ pub fn merge_samples(chunks: &[Chunk], range: TimeRange, out: &mut Samples) -> R
         rewind(out);
     }
     merged
-}
-
-/// What was measured at exactly `t_ms`, decoding no further than needed. An integer histogram is one.
-pub fn measurement_at(chunks: &[Chunk], t_ms: i64) -> Result<Option<Measurement>, ChunkError> {
-    for chunk in chunks.iter().rev().filter(|chunk| chunk.min_ms <= t_ms && t_ms <= chunk.max_ms) {
-        let found = match chunk.encoding {
-            Encoding::Xor => find(XorIterator::new(&chunk.data)?.map(|item| item.map(Measurement::from)), t_ms)?,
-            Encoding::Xor2 => {
-                let started = |it: xor2::StartedSample| Measurement { start_ms: it.start_ms, ..it.sample.into() };
-                find(xor2::Xor2Iterator::new(&chunk.data)?.map(|item| item.map(started)), t_ms)?
-            }
-            _ => find(HistogramIterator::new(chunk)?, t_ms)?,
-        };
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
-}
-
-/// The float at exactly `t_ms`, if it is a float that lies there.
-pub fn sample_at(chunks: &[Chunk], t_ms: i64) -> Result<Option<f64>, ChunkError> {
-    Ok(match measurement_at(chunks, t_ms)?.map(|it| it.value) {
-        Some(Value::Float(value)) => Some(value),
-        _ => None,
-    })
 }
 
 /// The same samples in chunks that overlap nowhere, in order of time.
@@ -273,14 +244,6 @@ fn disjoint_in_order(chunks: &[Chunk]) -> bool {
 
 fn overlaps(chunk: &Chunk, range: TimeRange) -> bool {
     chunk.min_ms < range.end_ms && range.start_ms <= chunk.max_ms
-}
-
-fn find(
-    mut samples: impl Iterator<Item = Result<Measurement, ChunkError>>,
-    t_ms: i64,
-) -> Result<Option<Measurement>, ChunkError> {
-    let reached = samples.find(|sample| sample.as_ref().map_or(true, |sample| sample.t_ms >= t_ms));
-    Ok(reached.transpose()?.filter(|sample| sample.t_ms == t_ms))
 }
 
 #[cfg(test)]

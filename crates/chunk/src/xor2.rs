@@ -89,6 +89,21 @@ impl Xor2Appender {
         self.bytes().first_chunk().map_or(0, |count| u16::from_be_bytes(*count))
     }
 
+    /// Time of the first sample; `i64::MAX` without one.
+    pub fn min_ms(&self) -> i64 {
+        self.min_ms
+    }
+
+    /// Time of the last sample; `i64::MIN` without one.
+    pub fn max_ms(&self) -> i64 {
+        self.t_ms
+    }
+
+    /// Bytes allocated beside the value itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.writer.capacity_bytes()
+    }
+
     /// The chunk so far: a valid chunk's data.
     pub fn bytes(&self) -> &[u8] {
         self.writer.bytes()

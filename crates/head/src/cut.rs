@@ -12,11 +12,34 @@ use longhaul_model::TimeRange;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+/// The number of a cut on the chunks that it takes, in three bytes: a chunk has no room for more. They come round after
+/// 16 million cuts of a head, long after the first has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CutNumber([u8; 3]);
+
+impl CutNumber {
+    /// No cut.
+    pub(crate) const NONE: Self = Self([0; 3]);
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// The number of the cut after this one; never [`Self::NONE`].
+    pub(crate) fn next(self) -> Self {
+        let [high, middle, low] = self.0;
+        match (u32::from_be_bytes([0, high, middle, low]) + 1).to_be_bytes() {
+            [0, high, middle, low] => Self([high, middle, low]),
+            _ => Self([0, 0, 1]),
+        }
+    }
+}
+
 /// What a cut took: see [`Head::cut`]. A view that is dropped without release or abandon is abandoned by the next cut.
 #[derive(Debug)]
 pub struct CutView {
     head: Arc<Head>,
-    cut: u32,
+    cut: CutNumber,
     range: TimeRange,
     from: u64,
     through: u64,
@@ -173,7 +196,7 @@ impl Head {
         self.restore(view.cut, &view.taken);
     }
 
-    fn restore(&self, cut: u32, taken: &Taken) {
+    fn restore(&self, cut: CutNumber, taken: &Taken) {
         for series in taken.iter() {
             series.samples.lock().restore(cut, &self.settings);
         }

@@ -6,7 +6,7 @@ use crate::pins::Pins;
 use crate::ranges::Ranges;
 use crate::table::Table;
 use crate::{HashSeed, Numbers, Series, SeriesKey};
-use longhaul_model::{Labels, Sample, TimeRange};
+use longhaul_model::{Labels, Measurement, Sample, TimeRange, Value};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -65,7 +65,7 @@ pub enum Verdict {
 /// that cut's [`Head::release`].
 pub trait OlderSamples {
     /// The value that the series has at `t_ms`, if it has one. May read from disk; called without any lock held.
-    fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<f64>;
+    fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<Value>;
 
     /// The newest time of any sample; `i64::MIN` without any.
     fn newest_ms(&self) -> i64;
@@ -73,7 +73,7 @@ pub trait OlderSamples {
 
 /// Nothing older: for a head without parts.
 impl OlderSamples for () {
-    fn value_at(&self, _labels: &Labels, _t_ms: i64) -> Option<f64> {
+    fn value_at(&self, _labels: &Labels, _t_ms: i64) -> Option<Value> {
         None
     }
 
@@ -199,7 +199,7 @@ impl Head {
         self.index.read().symbols.text(symbol).clone()
     }
 
-    /// Applies one sample that the log made durable at `offset` (from 1 on). Lane only; offsets never fall.
+    /// Applies one float that the log made durable at `offset` (from 1 on). Lane only; offsets never fall.
     /// `sample.t_ms` is not `i64::MAX`, which no range can hold.
     pub fn apply(&self, series: &Arc<Series>, sample: Sample, offset: u64, older: &dyn OlderSamples) -> Verdict {
         debug_assert!(offset > 0 && sample.t_ms < i64::MAX);
@@ -208,7 +208,7 @@ impl Head {
         if !samples.is_new(sample.t_ms) {
             drop(samples);
             drop(ranges);
-            return self.apply_late(series, sample, offset, older);
+            return self.apply_late(series, sample.into(), offset, older);
         }
         let change = samples.store(sample, ranges.range_of(sample.t_ms), &self.settings);
         drop(samples);
@@ -216,10 +216,32 @@ impl Head {
         Verdict::Stored
     }
 
+    /// [`Self::apply`] for a sample of any kind: floats with a start, histograms.
+    ///
+    /// What is compared with a sample at the same time is the value ([`Value::same`]), not the start: who sends a value
+    /// again with another start, or without one, sends a duplicate.
+    ///
+    /// # Panics
+    /// If a histogram's spans do not fit its buckets or overlap: whoever lets samples in validates them.
+    pub fn apply_any(
+        &self,
+        series: &Arc<Series>,
+        sample: Measurement,
+        offset: u64,
+        older: &dyn OlderSamples,
+    ) -> Verdict {
+        debug_assert!(offset > 0 && sample.t_ms < i64::MAX);
+        if !series.samples.lock().is_new(sample.t_ms) {
+            return self.apply_late(series, sample, offset, older);
+        }
+        self.store(series, sample, offset);
+        Verdict::Stored
+    }
+
     /// Applies a sample whose time the series may have had before, or the series' first one.
     #[cold]
-    fn apply_late(&self, series: &Series, sample: Sample, offset: u64, older: &dyn OlderSamples) -> Verdict {
-        let judge = |stored: f64, is_older: bool| match (stored.to_bits() == sample.value.to_bits(), is_older) {
+    fn apply_late(&self, series: &Series, sample: Measurement, offset: u64, older: &dyn OlderSamples) -> Verdict {
+        let judge = |stored: Value, is_older: bool| match (stored.same(&sample.value), is_older) {
             (true, false) => Verdict::Duplicate,
             (true, true) => Verdict::DuplicateOfOlder,
             (false, _) => Verdict::Conflict,
@@ -240,11 +262,17 @@ impl Head {
             return judge(stored, true);
         }
         // Nothing has come in between: there is one lane.
-        let mut ranges = self.ranges.lock();
-        let range = ranges.range_of(sample.t_ms);
-        let change = series.samples.lock().store(sample, range, &self.settings);
-        ranges.stored(sample.t_ms, offset, series.id(), change, self.series.load(Relaxed));
+        self.store(series, sample, offset);
         Verdict::Stored
+    }
+
+    /// Stores a sample at a time that the series does not have.
+    fn store(&self, series: &Series, sample: Measurement, offset: u64) {
+        let t_ms = sample.t_ms;
+        let mut ranges = self.ranges.lock();
+        let range = ranges.range_of(t_ms);
+        let change = series.samples.lock().store_any(sample, range, &self.settings);
+        ranges.stored(t_ms, offset, series.id(), change, self.series.load(Relaxed));
     }
 
     /// What is in memory and not in a finished cut, range by range in order of time.

@@ -5,7 +5,8 @@
 //! that begins later does not see the data any more: the part has it (and may lack what was deleted since).
 
 use crate::Series;
-use crate::samples::Hidden;
+use crate::cut::CutNumber;
+use crate::sealed::Hidden;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -22,12 +23,12 @@ struct State {
     /// The pins that live, rising.
     pins: Vec<u64>,
     released: Vec<Released>,
-    dropped: Vec<(u32, Taken)>,
+    dropped: Vec<(CutNumber, Taken)>,
 }
 
 #[derive(Debug)]
 struct Released {
-    cut: u32,
+    cut: CutNumber,
     at: u64,
     bytes: usize,
     taken: Taken,
@@ -40,7 +41,7 @@ struct Released {
 /// A cut whose data nobody needs any more; to be freed and then [`Pins::forget`]ten.
 #[derive(Debug)]
 pub(crate) struct Remains {
-    pub(crate) cut: u32,
+    pub(crate) cut: CutNumber,
     pub(crate) taken: Taken,
 }
 
@@ -69,7 +70,7 @@ impl Pins {
     }
 
     /// Releases a cut whose view is still held.
-    pub(crate) fn release(&self, cut: u32, bytes: usize, taken: Taken) {
+    pub(crate) fn release(&self, cut: CutNumber, bytes: usize, taken: Taken) {
         let mut state = self.0.lock();
         let at = state.tick();
         state.released.push(Released { cut, at, bytes, taken, view_is_held: true, being_freed: false });
@@ -77,24 +78,24 @@ impl Pins {
 
     /// The view of a released cut is gone.
     #[must_use = "what remains is to be freed"]
-    pub(crate) fn let_go(&self, cut: u32) -> Vec<Remains> {
+    pub(crate) fn let_go(&self, cut: CutNumber) -> Vec<Remains> {
         let mut state = self.0.lock();
         state.released.iter_mut().filter(|it| it.cut == cut).for_each(|it| it.view_is_held = false);
         state.remains()
     }
 
     /// The data of a released cut has been freed.
-    pub(crate) fn forget(&self, cut: u32) {
+    pub(crate) fn forget(&self, cut: CutNumber) {
         self.0.lock().released.retain(|it| it.cut != cut);
     }
 
     /// A view was dropped without a decision.
-    pub(crate) fn dropped(&self, cut: u32, taken: Taken) {
+    pub(crate) fn dropped(&self, cut: CutNumber, taken: Taken) {
         self.0.lock().dropped.push((cut, taken));
     }
 
     /// The views that were dropped without a decision since the last call.
-    pub(crate) fn take_dropped(&self) -> Vec<(u32, Taken)> {
+    pub(crate) fn take_dropped(&self) -> Vec<(CutNumber, Taken)> {
         std::mem::take(&mut self.0.lock().dropped)
     }
 

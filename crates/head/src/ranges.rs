@@ -3,6 +3,7 @@
 //! Only the lane changes it; the lock is for those who ask.
 
 use crate::RangeState;
+use crate::cut::CutNumber;
 use longhaul_model::TimeRange;
 
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub(crate) struct Ranges {
     ranges: Vec<Range>,
     /// Where the last sample went: the next one goes there too, nearly always.
     last: usize,
-    next_cut: u32,
+    last_cut: CutNumber,
 }
 
 #[derive(Debug)]
@@ -25,7 +26,7 @@ struct Range {
 
 #[derive(Debug)]
 struct Cutting {
-    cut: u32,
+    cut: CutNumber,
     tally: Tally,
     touched: Touched,
 }
@@ -51,8 +52,8 @@ pub(crate) enum Touched {
 /// A cut that has begun.
 #[derive(Debug)]
 pub(crate) struct Begun {
-    /// Names the cut on the chunks that it takes; never 0.
-    pub(crate) cut: u32,
+    /// Names the cut on the chunks that it takes.
+    pub(crate) cut: CutNumber,
     pub(crate) samples: u64,
     pub(crate) first_offset: u64,
     pub(crate) touched: Touched,
@@ -105,7 +106,7 @@ impl Touched {
 
 impl Ranges {
     pub(crate) fn new(length_ms: i64) -> Self {
-        Self { length_ms, ranges: Vec::new(), last: 0, next_cut: 1 }
+        Self { length_ms, ranges: Vec::new(), last: 0, last_cut: CutNumber::NONE }
     }
 
     /// The aligned range that holds `t_ms`.
@@ -140,7 +141,7 @@ impl Ranges {
     /// Takes what is uncut in `range` for a new cut; None if there is nothing.
     pub(crate) fn begin(&mut self, range: TimeRange) -> Option<Begun> {
         let inside = |it: &&mut Range| range.covers(&it.range) && it.uncut.samples > 0;
-        let mut begun = Begun { cut: self.next_cut, samples: 0, first_offset: u64::MAX, touched: Touched::NONE };
+        let mut begun = Begun { cut: self.last_cut.next(), samples: 0, first_offset: u64::MAX, touched: Touched::NONE };
         for it in self.ranges.iter_mut().filter(inside) {
             let tally = std::mem::replace(&mut it.uncut, Tally::NONE);
             let touched = std::mem::replace(&mut it.touched, Touched::NONE);
@@ -152,12 +153,12 @@ impl Ranges {
         if begun.samples == 0 {
             return None;
         }
-        self.next_cut = self.next_cut.checked_add(1).unwrap_or(1);
+        self.last_cut = begun.cut;
         Some(begun)
     }
 
     /// Corrects what the chunks of a cut take, each given by a time in its range, now that they are sealed.
-    pub(crate) fn sealed(&mut self, cut: u32, chunks: impl IntoIterator<Item = (i64, usize)>) {
+    pub(crate) fn sealed(&mut self, cut: CutNumber, chunks: impl IntoIterator<Item = (i64, usize)>) {
         for it in self.cuts_mut(cut) {
             it.1.tally.chunk_bytes = 0;
         }
@@ -171,7 +172,7 @@ impl Ranges {
     }
 
     /// Forgets a cut: its part answers now. Returns what its chunks take.
-    pub(crate) fn finish(&mut self, cut: u32) -> usize {
+    pub(crate) fn finish(&mut self, cut: CutNumber) -> usize {
         let bytes = self.cuts_mut(cut).map(|(_, cutting)| cutting.tally.chunk_bytes).sum();
         for it in &mut self.ranges {
             it.cuts.retain(|cutting| cutting.cut != cut);
@@ -182,7 +183,7 @@ impl Ranges {
     }
 
     /// Counts what a cut took as uncut again.
-    pub(crate) fn abandon(&mut self, cut: u32) {
+    pub(crate) fn abandon(&mut self, cut: CutNumber) {
         for it in &mut self.ranges {
             for cutting in it.cuts.extract_if(.., |cutting| cutting.cut == cut) {
                 it.uncut.add(&cutting.tally);
@@ -192,7 +193,7 @@ impl Ranges {
     }
 
     /// What a cut took lies in the log at `offset` now, and nowhere below it is it needed.
-    pub(crate) fn logged_again(&mut self, cut: u32, offset: u64) {
+    pub(crate) fn logged_again(&mut self, cut: CutNumber, offset: u64) {
         for cutting in self.ranges.iter_mut().flat_map(|it| &mut it.cuts).filter(|cutting| cutting.cut == cut) {
             cutting.tally.first_offset = offset;
         }
@@ -237,7 +238,7 @@ impl Ranges {
         place
     }
 
-    fn cuts_mut(&mut self, cut: u32) -> impl Iterator<Item = (TimeRange, &mut Cutting)> {
+    fn cuts_mut(&mut self, cut: CutNumber) -> impl Iterator<Item = (TimeRange, &mut Cutting)> {
         self.ranges.iter_mut().flat_map(move |it| {
             it.cuts.iter_mut().filter(move |cutting| cutting.cut == cut).map(|cutting| (it.range, cutting))
         })

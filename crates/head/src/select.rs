@@ -1,7 +1,7 @@
 //! Reading the head: series with their chunks, and what labels there are.
 
 use crate::index::{self, Index, STEP};
-use crate::samples::Hidden;
+use crate::sealed::Hidden;
 use crate::{Head, Series};
 use longhaul_chunk::{Chunk, SeriesChunks};
 use longhaul_model::{Labels, Matcher, TimeRange};

@@ -6,7 +6,7 @@ use crate::refusal::{Cause, Refusals};
 use crate::settings::WriteLimits;
 use crate::tenant::Tenant;
 use crate::validate::{self, TimeWindow};
-use longhaul_chunk::{Columns, merge_into};
+use longhaul_chunk::{Columns, Encoding, merge_into};
 use longhaul_head::{CutView, HeadError, Series, SeriesKey};
 use longhaul_model::{LabelSection, Labels, Sample, SeriesEntry, TenantId, TimeRange, WriteBatch};
 use std::ops::Range;
@@ -198,13 +198,16 @@ impl Accepted {
     }
 }
 
-/// The samples of `views` as entries of a batch; None if a chunk cannot be decoded or a series is gone.
+/// The samples of `views` as entries of a batch; None if a chunk cannot be decoded, if a series is gone, or if there is
+/// anything but plain floats, which the log cannot hold.
 fn collect(tenant: &Tenant, views: &[CutView]) -> Option<(Vec<Entry>, Vec<Sample>)> {
     let (mut entries, mut samples, mut columns) = (Vec::new(), Vec::new(), Columns::default());
     for series in views.iter().flat_map(CutView::series) {
+        if series.chunks.iter().any(|chunk| chunk.encoding != Encoding::Xor) {
+            return None;
+        }
         let start = samples.len() as u32;
-        columns.t_ms.clear();
-        columns.values.clear();
+        columns.clear();
         merge_into(&series.chunks, TimeRange::ALL, &mut columns).ok()?;
         let known = tenant.head.find(key_of(tenant, &series.labels))?;
         samples.extend(columns.t_ms.iter().zip(&columns.values).map(|(t_ms, value)| Sample::new(*t_ms, *value)));

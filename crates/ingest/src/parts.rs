@@ -6,10 +6,10 @@ use crate::error::IngestError;
 use arc_swap::ArcSwap;
 use longhaul_block::{Block, BlockMeta, Coverage, LocalFiles};
 use longhaul_bucket::Manifest;
-use longhaul_chunk::sample_at;
+use longhaul_chunk::measurement_at;
 use longhaul_disk::Fs;
 use longhaul_head::OlderSamples;
-use longhaul_model::{BlockId, Labels, Matcher, TimeRange};
+use longhaul_model::{BlockId, Labels, Matcher, TimeRange, Value};
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::io;
@@ -135,11 +135,11 @@ impl OlderSamples for AskedParts<'_> {
         self.parts.newest_ms()
     }
 
-    fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<f64> {
+    fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<Value> {
         self.parts.find_value(labels, t_ms).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot look for a late sample in a part");
             self.failed.set(true);
-            Some(f64::NAN) // any value will do, so that the sample is not stored
+            Some(Value::Float(f64::NAN)) // any value will do, so that the sample is not stored
         })
     }
 }
@@ -151,7 +151,7 @@ impl OlderSamples for Parts {
         self.list.load().iter().map(|part| part.block.meta().end_ms - 1).max().unwrap_or(i64::MIN)
     }
 
-    fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<f64> {
+    fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<Value> {
         self.find_value(labels, t_ms).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot look for a late sample in a part");
             None
@@ -160,7 +160,7 @@ impl OlderSamples for Parts {
 }
 
 impl Parts {
-    fn find_value(&self, labels: &Labels, t_ms: i64) -> Result<Option<f64>, IngestError> {
+    fn find_value(&self, labels: &Labels, t_ms: i64) -> Result<Option<Value>, IngestError> {
         let matchers: Vec<Matcher> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
         let range = TimeRange::inclusive(t_ms, t_ms);
         for part in self.list.load().iter().rev().filter(|part| part.block.meta().range().overlaps(&range)) {
@@ -172,7 +172,12 @@ impl Parts {
     }
 }
 
-fn value_in(part: &Part, matchers: &[Matcher], labels: &Labels, range: TimeRange) -> Result<Option<f64>, IngestError> {
+fn value_in(
+    part: &Part,
+    matchers: &[Matcher],
+    labels: &Labels,
+    range: TimeRange,
+) -> Result<Option<Value>, IngestError> {
     let failed = || IngestError::part(&part.dir);
     for series in part.block.select(matchers, range).map_err(failed())?.into_series() {
         let series = series.map_err(failed())?;
@@ -180,7 +185,8 @@ fn value_in(part: &Part, matchers: &[Matcher], labels: &Labels, range: TimeRange
             break; // the others have these labels and more, and there may be very many of them
         }
         if series.labels == *labels {
-            return sample_at(&series.chunks, range.start_ms)
+            return measurement_at(&series.chunks, range.start_ms)
+                .map(|found| found.map(|it| it.value))
                 .map_err(|error| IngestError::Unsound { dir: part.dir.clone(), reason: error.to_string() });
         }
     }

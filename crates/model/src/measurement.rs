@@ -54,6 +54,29 @@ impl Value {
         canonical(self) == canonical(other)
     }
 
+    /// About what the value takes in memory beside itself, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Float(_) => 0,
+            Self::Histogram(it) => {
+                size_of::<Histogram>()
+                    + size_of_val(&*it.positive_spans)
+                    + size_of_val(&*it.negative_spans)
+                    + size_of_val(&*it.positive_deltas)
+                    + size_of_val(&*it.negative_deltas)
+                    + size_of_val(&*it.custom_bounds)
+            }
+            Self::FloatHistogram(it) => {
+                size_of::<FloatHistogram>()
+                    + size_of_val(&*it.positive_spans)
+                    + size_of_val(&*it.negative_spans)
+                    + size_of_val(&*it.positive_counts)
+                    + size_of_val(&*it.negative_counts)
+                    + size_of_val(&*it.custom_bounds)
+            }
+        }
+    }
+
     /// Appends bytes that are equal exactly for values that are the [`Self::same`]. All numbers are little endian.
     ///
     /// A float is its 8 bytes. A histogram: a byte for its kind (1 integer, 2 float); then of a stale one the 8 bytes

@@ -11,6 +11,7 @@
 pub mod dataset;
 #[cfg(feature = "engine")]
 pub mod fuzz;
+pub mod measurements;
 #[cfg(feature = "engine")]
 pub mod script;
 pub mod sim_fs;

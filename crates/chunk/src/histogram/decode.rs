@@ -51,7 +51,7 @@ impl<'a> HistogramIterator<'a> {
     }
 
     /// Opens the data of a histogram chunk.
-    pub(super) fn open(encoding: Encoding, data: &'a [u8]) -> Result<Self, ChunkError> {
+    pub(crate) fn open(encoding: Encoding, data: &'a [u8]) -> Result<Self, ChunkError> {
         match encoding {
             Encoding::Histogram | Encoding::HistogramSt => Ok(Self(Kind::Integer(Decoder::new(encoding, data)?))),
             Encoding::FloatHistogram | Encoding::FloatHistogramSt => {

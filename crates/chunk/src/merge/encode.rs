@@ -4,7 +4,7 @@ use crate::{Chunk, Columns, HistogramAppender, HistogramRef, Xor2Appender, XorAp
 use longhaul_model::{Measurement, Value};
 
 /// Appends `samples`, by rising time, to `chunks`, at most `samples_per_chunk_max` (at least 1) a chunk.
-pub fn encode(samples: impl Iterator<Item = Measurement>, samples_per_chunk_max: u16, chunks: &mut Vec<Chunk>) {
+pub fn encode(samples: impl IntoIterator<Item = Measurement>, samples_per_chunk_max: u16, chunks: &mut Vec<Chunk>) {
     let mut floats = Columns::default();
     let mut open: Option<HistogramAppender> = None;
     for sample in samples {

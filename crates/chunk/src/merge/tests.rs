@@ -4,7 +4,7 @@ use super::*;
 use crate::histogram::tests::{assert_same, counters, in_chunks};
 use crate::tests::{as_float, debug, hinted, measurements};
 use crate::xor::tests::{bits, column_bits, samples};
-use crate::{HistogramAppender, HistogramRef, Xor2Appender, Xor2Iterator, XorAppender};
+use crate::{HistogramAppender, HistogramRef, Xor2Appender, Xor2Iterator, XorAppender, XorIterator, measurement_at};
 use longhaul_model::Sample;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -16,6 +16,14 @@ fn chunk_of(samples: &[Sample], encoding: Encoding) -> Chunk {
         xor2.append(0, sample.t_ms, sample.value);
     }
     if encoding == Encoding::Xor { xor.seal() } else { xor2.seal() }
+}
+
+/// The float at `t_ms`.
+fn float_at(chunks: &[Chunk], t_ms: i64) -> Result<Option<f64>, ChunkError> {
+    Ok(measurement_at(chunks, t_ms)?.map(|it| match it.value {
+        Value::Float(value) => value,
+        other => panic!("{other:?}"),
+    }))
 }
 
 /// Chunks that overlap here and there, in any order.
@@ -58,7 +66,7 @@ proptest! {
         prop_assert_eq!(merged(&chunks, TimeRange::ALL), naive(&chunks, TimeRange::ALL));
         let whole: BTreeMap<i64, u64> = naive(&chunks, TimeRange::ALL).into_iter().collect();
         for t_ms in -1..301 {
-            let found = sample_at(&chunks, t_ms).unwrap().map(f64::to_bits);
+            let found = float_at(&chunks, t_ms).unwrap().map(f64::to_bits);
             prop_assert_eq!(found, whole.get(&t_ms).copied(), "at {}", t_ms);
         }
     }
@@ -102,9 +110,9 @@ fn the_later_chunk_wins_also_when_one_stands_twice() {
         (vec![old.clone(), new.clone()], 2.0),
         (vec![new.clone(), old.clone(), new.clone()], 2.0),
     ] {
-        assert_eq!(sample_at(&chunks, 5), Ok(Some(value)));
+        assert_eq!(float_at(&chunks, 5), Ok(Some(value)));
         assert_eq!(merged(&chunks, TimeRange::new(5, 6)), [(5, f64::to_bits(value))]);
-        assert_eq!(sample_at(&merge_chunks(chunks, 120).unwrap(), 5), Ok(Some(value)));
+        assert_eq!(float_at(&merge_chunks(chunks, 120).unwrap(), 5), Ok(Some(value)));
     }
 }
 
@@ -128,7 +136,7 @@ fn errors_leave_the_columns_as_they_were() {
         assert!(merge_into(&[line(0..10, 1.0), bad.clone()], TimeRange::ALL, &mut columns).is_err());
         assert!(merge_into(&[bad.clone(), line(0..25, 1.0)], TimeRange::ALL, &mut columns).is_err());
         assert_eq!(column_bits(&columns), [(-1, 7.0_f64.to_bits())]);
-        assert!(sample_at(&[line(0..10, 1.0), bad], 25).is_err());
+        assert!(float_at(&[line(0..10, 1.0), bad], 25).is_err());
     }
     let kind = Kind::Histograms { float: false };
     let good = encoded(&series(kind, 0..10, true, 3)).remove(0);
@@ -276,8 +284,6 @@ proptest! {
             let found = measurement_at(&chunks, t_ms).unwrap();
             let expected = whole.get(&t_ms).map(|(_, _, sample)| sample);
             prop_assert_eq!(found.as_ref().map(|it| debug(std::slice::from_ref(it))), expected.map(|it| debug(std::slice::from_ref(it))));
-            let float = found.and_then(|it| if let Value::Float(value) = it.value { Some(value) } else { None });
-            prop_assert_eq!(sample_at(&chunks, t_ms), Ok(float));
         }
     }
 

@@ -104,6 +104,18 @@ fn a_view_dropped_without_a_decision_is_taken_back_by_the_next_cut() {
 }
 
 #[test]
+fn what_came_late_is_known_again_when_nothing_is_open() {
+    let head = small_head();
+    let series = get_or_create(&head, &[("__name__", "up")]);
+    head.apply(&series, sample(500, 1.0), 1, &());
+    let view = head.cut(first_range(), 1).unwrap();
+    for (value, verdict) in [(2.0, Verdict::Stored), (2.0, Verdict::Duplicate), (3.0, Verdict::Conflict)] {
+        assert_eq!(head.apply(&series, sample(400, value), 2, &()), verdict);
+    }
+    drop(view);
+}
+
+#[test]
 fn parts_are_asked_where_the_series_could_have_had_a_sample() {
     let head = small_head();
     let parts = Parts::default();

@@ -22,8 +22,9 @@ fn readers_miss_nothing_while_ranges_become_parts() {
                     let mut seen = parts.0.lock().clone();
                     for i in 0..pinned.len() {
                         for chunks in pinned.batch(i..i + 1) {
-                            let samples = decode(&chunks, TimeRange::ALL);
-                            seen.entry(chunks.labels).or_default().extend(samples);
+                            let samples = decode_all(&chunks, TimeRange::ALL).into_iter();
+                            let seen = seen.entry(chunks.labels).or_default();
+                            seen.extend(samples.map(|it| (it.t_ms, it.value)));
                         }
                     }
                     assert!(expected == 0 || seen.len() == SERIES);

@@ -5,8 +5,7 @@ use crate::dataset::Dataset;
 use async_trait::async_trait;
 use longhaul_chunk::SeriesChunks;
 use longhaul_head::{HashSeed, Head, HeadSeries, HeadSettings, Numbers, Verdict};
-use longhaul_model::measurement::Value;
-use longhaul_model::{LabelSection, Sample};
+use longhaul_model::LabelSection;
 use longhaul_promql::source::{SelectRequest, SeriesSet, SeriesSource, SourceError};
 use std::sync::Arc;
 
@@ -42,9 +41,8 @@ pub(super) fn filled(data: &Dataset) -> Result<Arc<Head>, String> {
         pairs.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
         let series = head.create(head.key(&section), &pairs).map_err(|error| error.to_string())?;
         for sample in samples {
-            let Value::Float(value) = sample.value else { return Err("a head keeps no histograms yet".to_owned()) };
             offset += 1;
-            let verdict = head.apply(&series, Sample::new(sample.t_ms, value), offset, &());
+            let verdict = head.apply_any(&series, sample.clone(), offset, &());
             if verdict != Verdict::Stored {
                 return Err(format!("{labels} at {} ms: {verdict:?}", sample.t_ms));
             }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 /// How many evals there are, and how many of them pass in each way. Grows until it is all of them.
 const EVALS: usize = 1604;
-const PASSING: [(&str, usize); 3] = [("memory", 1604), ("head", 634), ("block", 634)];
+const PASSING: [(&str, usize); 3] = [("memory", 1604), ("head", 1604), ("block", 1604)];
 
 /// How many scripts test the runner, and how many of its verdicts are right.
 const SELFTESTS: usize = 91;
