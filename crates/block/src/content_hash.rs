@@ -1,16 +1,17 @@
 //! A hash of what a block holds that does not depend on how it is laid out.
 //!
 //! The hash of a set of samples is the sum, modulo 2^128, of one 128-bit XXH3 hash a sample, taken over
-//! (series hash, time, value bits), each little endian; the series hash is the 128-bit XXH3 of the labels' canonical
-//! section (`model::LabelSection`). So the order of samples, their chunks and their blocks do not matter, and what a
-//! merge drops can be subtracted: the accounts of a merge hold if the hashes of what came in equal the hash of what
-//! went out plus the hash of what was dropped.
+//! (series hash, time, value, start), little endian; the series hash is the 128-bit XXH3 of the labels' canonical
+//! section (`model::LabelSection`), the value its canonical form (`model::Value::canonical`), of a float its bits; the
+//! start is left out where it is not known. So the order of samples, their chunks and their blocks do not matter, and
+//! what a merge drops can be subtracted: the accounts of a merge hold if the hashes of what came in equal the hash of
+//! what went out plus the hash of what was dropped.
 //!
-//! A chunk that holds no plain floats (histograms, aggregates) counts as one item: hash over (series hash, encoding,
-//! bytes). Merges pass such chunks on as they are.
+//! A chunk of aggregates counts as one item: hash over (series hash, encoding, bytes). Merges pass such chunks on as
+//! they are.
 
-use longhaul_chunk::{Chunk, Columns};
-use longhaul_model::{LabelSection, Labels};
+use longhaul_chunk::Chunk;
+use longhaul_model::{LabelSection, Labels, Measurement};
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 /// The order-independent hash of a multiset of samples. Written as 32 hexadecimal digits.
@@ -31,35 +32,36 @@ impl SeriesHash {
         Self(xxh3_128(scratch))
     }
 
-    fn item(self, t_ms: i64, value: f64) -> u128 {
-        let mut bytes = [0; 32];
+    /// The hash of one float sample; `start_ms` 0 is none.
+    pub fn of_float(self, t_ms: i64, start_ms: i64, value: f64) -> ContentHash {
+        let mut bytes = [0; 40];
         bytes[..16].copy_from_slice(&self.0.to_le_bytes());
         bytes[16..24].copy_from_slice(&t_ms.to_le_bytes());
-        bytes[24..].copy_from_slice(&value.to_bits().to_le_bytes());
-        xxh3_128(&bytes)
+        bytes[24..32].copy_from_slice(&value.to_bits().to_le_bytes());
+        bytes[32..].copy_from_slice(&start_ms.to_le_bytes());
+        ContentHash(if start_ms == 0 { xxh3_128(&bytes[..32]) } else { xxh3_128(&bytes) })
+    }
+
+    /// The hash of one sample of any kind; `scratch` is overwritten.
+    pub fn of_any(self, sample: &Measurement, scratch: &mut Vec<u8>) -> ContentHash {
+        scratch.clear();
+        scratch.extend_from_slice(&self.0.to_le_bytes());
+        scratch.extend_from_slice(&sample.t_ms.to_le_bytes());
+        sample.value.canonical(scratch);
+        if sample.start_ms != 0 {
+            scratch.extend_from_slice(&sample.start_ms.to_le_bytes());
+        }
+        ContentHash(xxh3_128(scratch))
+    }
+
+    /// The hash of a chunk of aggregates.
+    pub fn of_aggregates(self, chunk: &Chunk) -> ContentHash {
+        let item = xxh3_128_with_seed(&chunk.data, chunk.encoding.byte().into()) ^ self.0;
+        ContentHash(xxh3_128(&item.to_le_bytes()))
     }
 }
 
 impl ContentHash {
-    /// Adds one float sample.
-    pub fn add_sample(&mut self, series: SeriesHash, t_ms: i64, value: f64) {
-        self.0 = self.0.wrapping_add(series.item(t_ms, value));
-    }
-
-    /// Adds decoded float samples.
-    pub fn add_columns(&mut self, series: SeriesHash, columns: &Columns) {
-        for (t_ms, value) in columns.t_ms.iter().zip(&columns.values) {
-            self.add_sample(series, *t_ms, *value);
-        }
-    }
-
-    /// Adds a chunk that holds something other than floats, as one item.
-    pub fn add_opaque(&mut self, series: SeriesHash, chunk: &Chunk) {
-        let seed = u64::from(chunk.encoding as u8);
-        let item = xxh3_128_with_seed(&chunk.data, seed) ^ series.0;
-        self.0 = self.0.wrapping_add(xxh3_128(&item.to_le_bytes()));
-    }
-
     /// The hash of both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -97,6 +99,7 @@ impl<'de> serde::Deserialize<'de> for ContentHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use longhaul_model::Value;
 
     #[test]
     fn order_does_not_matter_and_everything_else_does() {
@@ -104,9 +107,8 @@ mod tests {
         let mut scratch = Vec::new();
         let (a, b) = (SeriesHash::of(&a, &mut scratch), SeriesHash::of(&b, &mut scratch));
         let sum = |items: &[(SeriesHash, i64, f64)]| {
-            let mut hash = ContentHash::default();
-            items.iter().for_each(|(series, t_ms, value)| hash.add_sample(*series, *t_ms, *value));
-            hash
+            let hashes = items.iter().map(|(series, t_ms, value)| series.of_float(*t_ms, 0, *value));
+            hashes.fold(ContentHash::default(), ContentHash::plus)
         };
         let both = sum(&[(a, 1, 2.0), (b, 1, 2.0)]);
         assert_eq!(both, sum(&[(b, 1, 2.0), (a, 1, 2.0)]));
@@ -115,6 +117,11 @@ mod tests {
             assert_ne!(both, sum(&other));
         }
         assert_ne!(sum(&[(a, 1, 0.0)]), sum(&[(a, 1, -0.0)]));
+        for (start_ms, value) in [(0, -0.0), (1, 2.0)] {
+            let float = Measurement { t_ms: 1, start_ms, value: Value::Float(value) };
+            assert_eq!(a.of_any(&float, &mut scratch), a.of_float(1, start_ms, value));
+        }
+        assert_ne!(a.of_float(1, 0, 2.0), a.of_float(1, 1, 2.0));
         let json = serde_json::to_string(&both).unwrap();
         assert_eq!(serde_json::from_str::<ContentHash>(&json).unwrap(), both);
         assert!(serde_json::from_str::<ContentHash>("\"+0000000000000000000000000000001\"").is_err());

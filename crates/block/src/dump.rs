@@ -5,8 +5,8 @@ use crate::error::{BlockError, Result};
 use crate::files::{BlockFile, BlockFiles};
 use crate::index::{IndexReader, IndexWalk, SeriesEntry};
 use crate::segments::read_chunks;
-use longhaul_chunk::{Chunk, ChunkError, Columns, decode_into, sample_count};
-use longhaul_model::{Labels, TimeRange};
+use longhaul_chunk::{Chunk, ChunkError, decode_any, reset_hint, sample_count};
+use longhaul_model::{CounterResetHint, Labels, Measurement};
 
 /// One series.
 #[derive(Clone, Debug)]
@@ -26,18 +26,20 @@ pub struct DumpChunk {
     pub reference: u64,
     /// Samples, as its header counts them; aggregates have no count.
     pub samples: Option<u16>,
+    /// What a histogram chunk says of a counter reset before it.
+    pub reset_hint: Option<CounterResetHint>,
     /// The chunk, with the bounds that the index gives.
     pub chunk: Chunk,
 }
 
 impl DumpChunk {
-    /// The samples of a float chunk.
-    pub fn decode(&self) -> Result<Columns> {
-        let mut columns = Columns::default();
-        let decoded = decode_into(&self.chunk, TimeRange::ALL, &mut columns);
+    /// The samples of the chunk. Aggregates are not read.
+    pub fn decode(&self) -> Result<Vec<Measurement>> {
+        let mut samples = Vec::new();
+        let decoded = decode_any(&self.chunk, &mut samples);
         let (segment, offset) = ((self.reference >> 32) as u32, self.reference & u64::from(u32::MAX));
         decoded.map_err(|error| BlockError::chunk(BlockFile::Chunks(segment), offset, &error))?;
-        Ok(columns)
+        Ok(samples)
     }
 }
 
@@ -63,7 +65,7 @@ impl<'a> Dump<'a> {
                     return Err(BlockError::chunk(BlockFile::Chunks(place.segment), place.start.into(), &error));
                 }
             };
-            Ok(DumpChunk { reference: place.reference(), samples, chunk })
+            Ok(DumpChunk { reference: place.reference(), samples, reset_hint: reset_hint(&chunk), chunk })
         });
         Ok(DumpSeries { reference: entry.reference, labels: entry.labels, chunks: chunks.collect::<Result<_>>()? })
     }

@@ -20,6 +20,7 @@ mod meta;
 mod segments;
 mod select;
 mod sink;
+mod stock;
 #[cfg(test)]
 mod testing;
 mod tombstones;

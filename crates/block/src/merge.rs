@@ -5,9 +5,10 @@
 
 use crate::content_hash::{ContentHash, SeriesHash};
 use crate::error::{BlockError, Result};
-use longhaul_chunk::{Chunk, ChunkError, Columns, Encoding, SeriesChunks, XorAppender};
-use longhaul_chunk::{decode_into, merge_chunks, sample_count};
-use longhaul_model::{Labels, TimeRange};
+use crate::stock::StockTaker;
+use longhaul_chunk::{Chunk, ChunkError, Columns, Encoding, HISTOGRAM_CHUNK_BYTES, SeriesChunks, XorAppender};
+use longhaul_chunk::{decode_any, decode_into, encode, merge_chunks, reset_hint, sample_count};
+use longhaul_model::{CounterResetHint, Labels, TimeRange};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -99,7 +100,7 @@ pub struct Merge<'a> {
     samples_per_chunk_max: u16,
     account: MergeAccount,
     section: Vec<u8>,
-    columns: Columns,
+    stock: StockTaker,
 }
 
 /// What went through a merge; complete when the iterator has ended.
@@ -136,7 +137,7 @@ pub fn merge(sources: Vec<SeriesSource<'_>>, samples_per_chunk_max: u16) -> Merg
         samples_per_chunk_max,
         account: MergeAccount::default(),
         section: Vec::new(),
-        columns: Columns::default(),
+        stock: StockTaker::default(),
     }
 }
 
@@ -162,74 +163,92 @@ impl Merge<'_> {
     fn take_stock(&mut self, labels: &Labels, chunks: &[Chunk]) -> Result<(), ChunkError> {
         let series = SeriesHash::of(labels, &mut self.section);
         let overlap = chunks.windows(2).any(|pair| pair[0].max_ms >= pair[1].min_ms);
-        let mut samples: Vec<(i64, f64)> = Vec::new();
+        let mut samples: Vec<(i64, ContentHash)> = Vec::new();
         for (i, chunk) in chunks.iter().enumerate() {
-            if chunk.encoding.is_float() {
-                self.columns.clear();
-                decode_into(chunk, TimeRange::ALL, &mut self.columns)?;
-                self.account.samples_in += self.columns.len() as u64;
-                self.account.hash_in.add_columns(series, &self.columns);
+            let note = |t_ms: i64, hash: ContentHash| {
                 if overlap {
-                    samples.extend(self.columns.t_ms.iter().copied().zip(self.columns.values.iter().copied()));
+                    samples.push((t_ms, hash));
                 }
-            } else {
-                let count = sample_count(chunk).map_or(0, u64::from);
-                self.account.samples_in += count;
-                self.account.hash_in.add_opaque(series, chunk);
-                if overlap && chunks[..i].contains(chunk) {
-                    self.account.duplicates += count;
-                    self.account.hash_duplicates.add_opaque(series, chunk);
-                }
+            };
+            let stock = self.stock.take(chunk, series, note)?;
+            self.account.samples_in += stock.samples();
+            self.account.hash_in = self.account.hash_in.plus(stock.hash);
+            if chunk.encoding == Encoding::ThanosAggregate && overlap && chunks[..i].contains(chunk) {
+                self.account.duplicates += stock.samples();
+                self.account.hash_duplicates = self.account.hash_duplicates.plus(stock.hash);
             }
         }
         samples.sort_by_key(|(t_ms, _)| *t_ms); // stable: of equal times the last is the one that stays
         for pair in samples.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
             self.account.duplicates += 1;
-            self.account.hash_duplicates.add_sample(series, pair[0].0, pair[0].1);
+            self.account.hash_duplicates = self.account.hash_duplicates.plus(pair[0].1);
         }
         Ok(())
     }
 }
 
-/// Writes small float chunks that follow each other as one, as long as it holds no more than `samples_max`.
+/// Small chunks of one encoding that follow each other, to be written as one.
+#[derive(Default)]
+struct Run {
+    chunks: Vec<Chunk>,
+    samples: u32,
+    bytes: usize,
+}
+
+/// Writes small chunks that follow each other as one, as far as that does not grow large: no more than `samples_max`
+/// samples; and of histograms, which take many bytes each, no more bytes than those at which a chunk of them is sealed.
 fn join_small(chunks: Vec<Chunk>, samples_max: u16) -> Result<Vec<Chunk>, ChunkError> {
-    let small = |chunk: &Chunk| -> Result<Option<u16>, ChunkError> {
-        let plain = chunk.encoding == Encoding::Xor; // start timestamps of XOR2 would be lost
-        Ok(if plain { Some(sample_count(chunk)?).filter(|count| *count <= samples_max / 2) } else { None })
-    };
     let mut joined: Vec<Chunk> = Vec::with_capacity(chunks.len());
-    let mut run: Vec<Chunk> = Vec::new();
-    let mut run_samples = 0u32;
+    let mut run = Run::default();
     for chunk in chunks {
-        let count = small(&chunk)?;
-        if count.is_none_or(|count| run_samples + u32::from(count) > u32::from(samples_max)) {
-            flush(&mut run, &mut joined)?;
-            run_samples = 0;
+        let samples = match chunk.encoding {
+            Encoding::ThanosAggregate => u32::MAX,
+            _ => sample_count(&chunk)?.into(),
+        };
+        let small = samples <= u32::from(samples_max / 2);
+        if !(small && run.takes(&chunk, samples, samples_max)) {
+            std::mem::take(&mut run).finish(samples_max, &mut joined)?;
         }
-        match count {
-            Some(count) => {
-                run_samples += u32::from(count);
-                run.push(chunk);
-            }
-            None => joined.push(chunk),
+        if small {
+            run.samples += samples;
+            run.bytes += chunk.data.len();
+            run.chunks.push(chunk);
+        } else {
+            joined.push(chunk);
         }
     }
-    flush(&mut run, &mut joined)?;
+    run.finish(samples_max, &mut joined)?;
     Ok(joined)
 }
 
-/// Appends a run of chunks as one.
-fn flush(run: &mut Vec<Chunk>, out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
-    if run.len() <= 1 {
-        out.append(run);
-        return Ok(());
+impl Run {
+    fn takes(&self, chunk: &Chunk, samples: u32, samples_max: u16) -> bool {
+        self.chunks.last().is_none_or(|last| last.encoding == chunk.encoding)
+            && self.samples + samples <= u32::from(samples_max)
+            && (chunk.encoding.is_float() || self.bytes + chunk.data.len() <= HISTOGRAM_CHUNK_BYTES)
+            // Counting began anew here, and the samples alone might not tell.
+            && reset_hint(chunk) != Some(CounterResetHint::Reset)
     }
-    let mut columns = Columns::default();
-    run.drain(..).try_for_each(|chunk| decode_into(&chunk, TimeRange::ALL, &mut columns))?;
-    let mut chunk = XorAppender::new();
-    columns.t_ms.into_iter().zip(columns.values).for_each(|(t_ms, value)| chunk.append(t_ms, value));
-    out.push(chunk.seal());
-    Ok(())
+
+    /// Appends the run as one chunk; as several where a histogram cannot follow another in a chunk.
+    fn finish(mut self, samples_max: u16, out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
+        match &self.chunks[..] {
+            [] | [_] => out.append(&mut self.chunks),
+            [first, ..] if first.encoding == Encoding::Xor => {
+                let mut columns = Columns::default();
+                self.chunks.iter().try_for_each(|chunk| decode_into(chunk, TimeRange::ALL, &mut columns))?;
+                let mut chunk = XorAppender::new();
+                columns.t_ms.iter().zip(&columns.values).for_each(|(t_ms, value)| chunk.append(*t_ms, *value));
+                out.push(chunk.seal());
+            }
+            chunks => {
+                let mut samples = Vec::new();
+                chunks.iter().try_for_each(|chunk| decode_any(chunk, &mut samples))?;
+                encode(samples, samples_max, out);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Iterator for Merge<'_> {

@@ -159,12 +159,13 @@ impl BlockSeries {
             let chunks: Vec<Chunk> = match inner.deleted.get(&labels) {
                 None => chunks.map(|(chunk, _)| chunk).collect(),
                 Some(deleted) => {
-                    let left = chunks.filter_map(|(chunk, place)| {
+                    let mut left = Vec::with_capacity(count);
+                    for (chunk, place) in chunks {
                         let file = BlockFile::Chunks(place.segment);
-                        let left = mask(chunk, deleted).transpose()?;
-                        Some(left.map_err(|error| BlockError::chunk(file, place.start.into(), &error)))
-                    });
-                    left.collect::<Result<_>>()?
+                        mask(chunk, deleted, &mut left)
+                            .map_err(|error| BlockError::chunk(file, place.start.into(), &error))?;
+                    }
+                    left
                 }
             };
             if chunks.iter().any(|chunk| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&self.range)) {

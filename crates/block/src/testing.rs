@@ -2,9 +2,9 @@
 
 use crate::{BlockFile, BlockFiles, BlockMeta, BlockWriter, LocalFiles, LonghaulMeta, ReadError, Result};
 use bytes::Bytes;
-use longhaul_chunk::{Chunk, Columns, SeriesChunks, XorAppender, merge_into};
+use longhaul_chunk::{Chunk, SeriesChunks, XorAppender, decode_any, encode, merge_chunks};
 use longhaul_disk::RealFs;
-use longhaul_model::{BlockId, Labels, TenantId, TimeRange};
+use longhaul_model::{BlockId, Labels, Measurement, TenantId, TimeRange};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -110,19 +110,43 @@ pub fn write_block(dir: &Path, series: &[SeriesChunks]) -> BlockMeta {
     writer.finish().unwrap()
 }
 
-/// Labels with samples as (time, value bits).
-pub type Content = BTreeMap<Labels, Vec<(i64, u64)>>;
+/// Labels with samples as (time, start, canonical form of the value).
+pub type Content = BTreeMap<Labels, Vec<Sample>>;
+
+/// A sample that can be compared.
+pub type Sample = (i64, i64, Vec<u8>);
 
 /// What series hold, merged.
 pub fn content(series: impl IntoIterator<Item = SeriesChunks>) -> Content {
     let mut content = Content::new();
     for series in series {
-        let mut columns = Columns::default();
-        merge_into(&series.chunks, TimeRange::ALL, &mut columns).unwrap();
-        let samples = columns.t_ms.into_iter().zip(columns.values.into_iter().map(f64::to_bits)).collect();
-        assert!(content.insert(series.labels, samples).is_none(), "a series came twice");
+        let chunks = merge_chunks(series.chunks, 120).unwrap();
+        assert!(content.insert(series.labels, samples(&chunks)).is_none(), "a series came twice");
     }
     content
+}
+
+/// What chunks hold, one after the other.
+pub fn samples(chunks: &[Chunk]) -> Vec<Sample> {
+    let mut decoded = Vec::new();
+    chunks.iter().for_each(|chunk| decode_any(chunk, &mut decoded).unwrap());
+    decoded.iter().map(comparable).collect()
+}
+
+/// A sample as it is compared.
+pub fn comparable(sample: &Measurement) -> Sample {
+    let mut canonical = Vec::new();
+    sample.value.canonical(&mut canonical);
+    (sample.t_ms, sample.start_ms, canonical)
+}
+
+/// A series of any samples, cut into about `pieces` chunks (more where histograms cannot share one).
+pub fn any_series(labels: Labels, samples: &[Measurement], pieces: usize) -> SeriesChunks {
+    let mut chunks = Vec::new();
+    for piece in samples.chunks(samples.len().div_ceil(pieces).max(1)) {
+        encode(piece.iter().cloned(), 120, &mut chunks);
+    }
+    SeriesChunks { labels, chunks }
 }
 
 /// Series of a made-up fleet: `metrics` x `instances`, `chunks` chunks of ten samples each.

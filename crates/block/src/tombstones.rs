@@ -4,7 +4,7 @@
 use crate::cursor::{Cursor, checked, crc, push_uvarint, push_varint};
 use crate::error::{BlockError, Result};
 use crate::files::BlockFile;
-use longhaul_chunk::{Chunk, ChunkError, Columns, XorAppender, decode_into};
+use longhaul_chunk::{CHUNK_SAMPLES_MAX, Chunk, ChunkError, decode_any, encode};
 use longhaul_model::TimeRange;
 use std::collections::BTreeMap;
 
@@ -81,30 +81,26 @@ impl Tombstones {
     }
 }
 
-/// What is left of a chunk without the samples in `deleted` (rising, disjoint): the chunk as it is, one written anew,
-/// or nothing. Histograms can be deleted by whole chunks only.
-pub(crate) fn mask(chunk: Chunk, deleted: &[TimeRange]) -> Result<Option<Chunk>, ChunkError> {
+/// Appends what is left of a chunk without the samples in `deleted` (rising, disjoint): the chunk as it is, what is left
+/// written anew, or nothing. Aggregates can be deleted by whole chunks only.
+pub(crate) fn mask(chunk: Chunk, deleted: &[TimeRange], out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
     let bounds = TimeRange::inclusive(chunk.min_ms, chunk.max_ms);
     if !deleted.iter().any(|range| range.overlaps(&bounds)) {
-        return Ok(Some(chunk));
+        out.push(chunk);
+    } else if !deleted.iter().any(|range| range.covers(&bounds)) {
+        let mut samples = Vec::new();
+        decode_any(&chunk, &mut samples)?;
+        samples.retain(|sample| !deleted.iter().any(|range| range.contains(sample.t_ms)));
+        encode(samples, CHUNK_SAMPLES_MAX, out);
     }
-    if deleted.iter().any(|range| range.covers(&bounds)) {
-        return Ok(None);
-    }
-    let mut columns = Columns::default();
-    decode_into(&chunk, TimeRange::ALL, &mut columns)?;
-    let mut left = XorAppender::new();
-    for (t_ms, value) in columns.t_ms.into_iter().zip(columns.values) {
-        if !deleted.iter().any(|range| range.contains(t_ms)) {
-            left.append(t_ms, value);
-        }
-    }
-    Ok((left.samples() > 0).then(|| left.seal()))
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use longhaul_model::Measurement;
+    use longhaul_testkit::measurements::{KINDS, measurement};
     use proptest::prelude::*;
 
     proptest! {
@@ -112,9 +108,11 @@ mod tests {
         fn what_is_deleted_is_gone_and_nothing_else(
             times in proptest::collection::btree_set(-100i64..100, 1..60),
             cuts in proptest::collection::vec((-120i64..120, 0i64..40), 0..5),
+            kind in 0..KINDS,
         ) {
-            let mut open = XorAppender::new();
-            times.iter().for_each(|t_ms| open.append(*t_ms, *t_ms as f64));
+            let samples: Vec<Measurement> = times.iter().map(|t_ms| measurement(*t_ms, kind, 0)).collect();
+            let mut chunks = Vec::new();
+            encode(samples.iter().cloned(), CHUNK_SAMPLES_MAX, &mut chunks);
             let mut tombstones = Tombstones::default();
             let ranges: Vec<_> = cuts.iter().map(|(at, length)| TimeRange::inclusive(*at, at + length)).collect();
             if !ranges.is_empty() {
@@ -123,14 +121,21 @@ mod tests {
             let tombstones = Tombstones::parse(&tombstones.to_bytes()).unwrap();
             let deleted = tombstones.by_series.get(&7).cloned().unwrap_or_default();
             prop_assert!(deleted.windows(2).all(|pair| pair[0].end_ms < pair[1].start_ms));
-            let mut left = Columns::default();
-            if let Some(chunk) = mask(open.seal(), &deleted).unwrap() {
-                decode_into(&chunk, TimeRange::ALL, &mut left).unwrap();
-                prop_assert_eq!((left.t_ms[0], *left.t_ms.last().unwrap()), (chunk.min_ms, chunk.max_ms));
+            let mut masked = Vec::new();
+            chunks.into_iter().for_each(|chunk| mask(chunk, &deleted, &mut masked).unwrap());
+            let mut left = Vec::new();
+            for chunk in &masked {
+                let first = left.len();
+                decode_any(chunk, &mut left).unwrap();
+                prop_assert_eq!((left[first].t_ms, left.last().unwrap().t_ms), (chunk.min_ms, chunk.max_ms));
             }
-            let expected: Vec<i64> =
-                times.into_iter().filter(|t_ms| !ranges.iter().any(|range| range.contains(*t_ms))).collect();
-            prop_assert_eq!(left.t_ms, expected);
+            let expected: Vec<_> =
+                samples.into_iter().filter(|it| !ranges.iter().any(|range| range.contains(it.t_ms))).collect();
+            prop_assert_eq!(left.len(), expected.len());
+            for (found, expected) in left.iter().zip(&expected) {
+                prop_assert_eq!((found.t_ms, found.start_ms), (expected.t_ms, expected.start_ms));
+                prop_assert!(found.value.same(&expected.value));
+            }
         }
     }
 

@@ -13,9 +13,10 @@ use crate::lookup::write_lookup;
 use crate::meta::{BlockMeta, BlockStats};
 use crate::segments::{SEGMENT_HEADER, parse_chunk, read_chunk_bytes};
 use crate::sink::{Sink, hex};
+use crate::stock::StockTaker;
 use crate::tombstones::Tombstones;
 use bytes::Bytes;
-use longhaul_chunk::{Chunk, ChunkError, Columns, decode_into, sample_count};
+use longhaul_chunk::Chunk;
 use longhaul_model::{Labels, TimeRange};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -72,7 +73,7 @@ impl VerifyReport {
 /// means that the block could not be read; what is wrong with it stands in the report.
 pub fn verify(files: &dyn BlockFiles, meta: &BlockMeta) -> Result<VerifyReport> {
     let files = Counting { files, bytes: AtomicU64::new(0) };
-    let mut verifier = Verifier { files: &files, meta, report: VerifyReport::default(), columns: Columns::default() };
+    let mut verifier = Verifier { files: &files, meta, report: VerifyReport::default(), stock: StockTaker::default() };
     for step in [Verifier::file_list, Verifier::series, Verifier::tombstones, Verifier::counts, Verifier::lookup] {
         let result = step(&mut verifier);
         verifier.note(result)?;
@@ -86,7 +87,7 @@ struct Verifier<'a> {
     files: &'a dyn BlockFiles,
     meta: &'a BlockMeta,
     report: VerifyReport,
-    columns: Columns,
+    stock: StockTaker,
 }
 
 impl Verifier<'_> {
@@ -199,32 +200,15 @@ impl Verifier<'_> {
 
     /// The samples of a chunk against its bounds.
     fn samples(&mut self, chunk: &Chunk, series: SeriesHash) -> Result<(), String> {
-        let stats = &mut self.report.stats;
         let bounds = TimeRange::inclusive(chunk.min_ms, chunk.max_ms);
-        if chunk.encoding.is_float() {
-            self.columns.clear();
-            decode_into(chunk, TimeRange::ALL, &mut self.columns).map_err(|error| error.to_string())?;
-            let samples = self.columns.len() as u64;
-            stats.num_samples += samples;
-            stats.num_float_samples += samples;
-            self.report.content_hash.add_columns(series, &self.columns);
-            let actual = (self.columns.t_ms.first().copied(), self.columns.t_ms.last().copied());
-            if actual != (Some(chunk.min_ms), Some(chunk.max_ms)) {
-                return Err(format!("the index has {bounds}, the samples are from {:?} to {:?}", actual.0, actual.1));
-            }
-            if self.columns.t_ms.windows(2).any(|pair| pair[0] >= pair[1]) {
-                return Err("times do not rise".to_owned());
-            }
-        } else {
-            let samples = match sample_count(chunk) {
-                Ok(samples) => samples.into(),
-                Err(ChunkError::Unsupported(_)) => 0,
-                Err(error) => return Err(error.to_string()),
-            };
-            stats.num_samples += samples;
-            stats.num_histogram_samples += samples;
-            self.report.content_hash.add_opaque(series, chunk);
-        }
+        // The decoders see to it that times rise.
+        let stock = self.stock.take(chunk, series, |_, _| ()).map_err(|error| error.to_string())?;
+        let stats = &mut self.report.stats;
+        stats.num_samples += stock.samples();
+        stats.num_float_samples += stock.floats;
+        stats.num_histogram_samples += stock.histograms;
+        self.report.content_hash = self.report.content_hash.plus(stock.hash);
+        stock.check_bounds(chunk)?;
         if !self.meta.range().covers(&bounds) {
             return Err(format!("the chunk over {bounds} does not lie in the block's range {}", self.meta.range()));
         }

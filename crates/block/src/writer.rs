@@ -12,8 +12,9 @@ use crate::lookup::{ChunkPlace, FinishedLookup, Lookup, LookupWriter, PageSeries
 use crate::meta::{BlockMeta, BlockStats, FileEntry, ThanosMeta};
 use crate::segments::{SEGMENT_BYTES_MAX, SegmentsWriter};
 use crate::sink::{FileSink, Sink};
+use crate::stock::StockTaker;
 use crate::tombstones::Tombstones;
-use longhaul_chunk::{Chunk, Columns, SeriesChunks, decode_into, sample_count};
+use longhaul_chunk::{Chunk, SeriesChunks};
 use longhaul_disk::Fs;
 use longhaul_model::{Labels, TimeRange};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub struct BlockWriter {
 #[derive(Default)]
 struct Scratch {
     section: Vec<u8>,
-    columns: Columns,
+    stock: StockTaker,
     places: Vec<ChunkPlace>,
 }
 
@@ -75,7 +76,7 @@ impl BlockWriter {
     }
 
     /// Adds a series: labels above all before, chunks in time order and disjoint. A series without chunks is left out.
-    /// Float chunks are decoded once, to be counted, hashed and held against their bounds.
+    /// Chunks are decoded once, to be counted, hashed and held against their bounds.
     pub fn push(&mut self, series: &SeriesChunks) -> Result<()> {
         if series.chunks.is_empty() {
             return Ok(());
@@ -112,25 +113,12 @@ impl BlockWriter {
         if bounds.is_empty() || (!fixed.is_empty() && !fixed.covers(&bounds)) {
             return Err(format!("a chunk over {bounds} does not lie in {fixed}"));
         }
-        let samples;
-        if chunk.encoding.is_float() {
-            let columns = &mut self.scratch.columns;
-            columns.clear();
-            decode_into(chunk, TimeRange::ALL, columns).map_err(|error| error.to_string())?;
-            let actual = (columns.t_ms.first().copied(), columns.t_ms.last().copied());
-            if actual != (Some(chunk.min_ms), Some(chunk.max_ms)) {
-                return Err(format!("a chunk over {bounds} holds samples from {:?} to {:?}", actual.0, actual.1));
-            }
-            samples = columns.len() as u64;
-            self.stats.num_float_samples += samples;
-            self.content_hash.add_columns(series, columns);
-        } else {
-            // Aggregates have no count of their own, nor do the statistics of downsampled blocks count them.
-            samples = sample_count(chunk).map_or(0, u64::from);
-            self.stats.num_histogram_samples += samples;
-            self.content_hash.add_opaque(series, chunk);
-        }
-        self.stats.num_samples += samples;
+        let stock = self.scratch.stock.take(chunk, series, |_, _| ()).map_err(|error| error.to_string())?;
+        stock.check_bounds(chunk)?;
+        self.stats.num_samples += stock.samples();
+        self.stats.num_float_samples += stock.floats;
+        self.stats.num_histogram_samples += stock.histograms;
+        self.content_hash = self.content_hash.plus(stock.hash);
         self.range = self.range.hull(&bounds);
         Ok(())
     }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::testing::{blocks_below, conformance, json_lines, open_dir};
 use crate::{Block, BlockFile, BlockMeta, verify};
-use longhaul_model::is_stale;
+use longhaul_chunk::{Columns, Encoding, decode_into};
+use longhaul_model::{BucketSpan, TimeRange, Value as Measured, is_stale};
 use serde_json::Value;
 use std::path::Path;
 
@@ -26,13 +27,56 @@ fn assert_value(actual: f64, expected: &Value, place: &str) {
     assert!(same, "{place}: {actual} instead of {expected}");
 }
 
+fn spans_of(value: &Value) -> Vec<BucketSpan> {
+    let span = |it: &Value| BucketSpan {
+        offset: it[0].as_i64().unwrap().try_into().unwrap(),
+        length: it[1].as_u64().unwrap().try_into().unwrap(),
+    };
+    value.as_array().unwrap().iter().map(span).collect()
+}
+
+fn list<T>(value: &Value, item: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+    value.as_array().unwrap().iter().map(|it| item(it).unwrap()).collect()
+}
+
+fn assert_histogram(actual: &Measured, expected: &Value, place: &str) {
+    match actual {
+        Measured::Float(_) => panic!("{place}: {actual:?} instead of {expected}"),
+        Measured::Histogram(it) => {
+            let totals = (expected["count"].as_u64(), expected["zero"].as_u64(), expected["schema"].as_i64());
+            assert_eq!((Some(it.count), Some(it.zero_count), Some(it.schema.into())), totals, "{place}");
+            assert_eq!(it.positive_spans, spans_of(&expected["pspans"]), "{place}");
+            assert_eq!(it.negative_spans, spans_of(&expected["nspans"]), "{place}");
+            assert_eq!(it.positive_deltas, list(&expected["pdeltas"], Value::as_i64), "{place}");
+            assert_eq!(it.negative_deltas, list(&expected["ndeltas"], Value::as_i64), "{place}");
+            assert_value(it.sum, &expected["sum"], place);
+            assert_value(it.zero_threshold, &expected["zt"], place);
+            assert_eq!(it.custom_bounds[..], list(&expected["custom"], Value::as_f64), "{place}");
+        }
+        Measured::FloatHistogram(it) => {
+            let totals = (expected["count"].as_f64(), expected["zero"].as_f64(), expected["schema"].as_i64());
+            assert_eq!((Some(it.count), Some(it.zero_count), Some(it.schema.into())), totals, "{place}");
+            assert_eq!(it.positive_spans, spans_of(&expected["pspans"]), "{place}");
+            assert_eq!(it.negative_spans, spans_of(&expected["nspans"]), "{place}");
+            assert_eq!(it.positive_counts, list(&expected["pcounts"], Value::as_f64), "{place}");
+            assert_eq!(it.negative_counts, list(&expected["ncounts"], Value::as_f64), "{place}");
+            assert_value(it.sum, &expected["sum"], place);
+            assert_value(it.zero_threshold, &expected["zt"], place);
+            assert_eq!(it.custom_bounds[..], list(&expected["custom"], Value::as_f64), "{place}");
+        }
+    }
+}
+
 fn assert_samples(actual: &[DumpChunk], expected: &[Value], place: &str) {
-    let columns: Vec<_> = actual.iter().map(|chunk| chunk.decode().unwrap()).collect();
-    let samples = columns.iter().flat_map(|columns| columns.t_ms.iter().zip(&columns.values));
-    assert_eq!(samples.clone().count(), expected.len(), "{place}");
-    for ((t_ms, value), expected) in samples.zip(expected) {
-        assert_eq!(Some(*t_ms), expected[0].as_i64(), "{place}");
-        assert_value(*value, &expected[1], place);
+    let samples: Vec<_> = actual.iter().flat_map(|chunk| chunk.decode().unwrap()).collect();
+    assert_eq!(samples.len(), expected.len(), "{place}");
+    for (sample, expected) in samples.iter().zip(expected) {
+        assert_eq!((Some(sample.t_ms), sample.start_ms), (expected[0].as_i64(), 0), "{place}");
+        match &sample.value {
+            Measured::Float(value) => assert_value(*value, &expected[1], place),
+            _ if expected[1] == "stale" => assert!(sample.value.is_stale(), "{place}"),
+            histogram => assert_histogram(histogram, &expected[1], place),
+        }
     }
 }
 
@@ -53,8 +97,15 @@ fn assert_golden(dir: &Path, golden: &Path) -> usize {
             assert_eq!(Some(chunk.reference), line["ref"].as_u64(), "{place}");
             assert_eq!(Some(u64::from(chunk.chunk.encoding.byte())), line["enc"].as_u64(), "{place}");
             assert_eq!(chunk.samples.map(u64::from), line["n"].as_u64(), "{place}");
+            let header = chunk.reset_hint.map(|hint| match hint {
+                CounterResetHint::Unknown => "unknown",
+                CounterResetHint::Reset => "reset",
+                CounterResetHint::NotReset => "not_reset",
+                CounterResetHint::Gauge => "gauge",
+            });
+            assert_eq!(header, line["counter_reset_header"].as_str(), "{place}");
         }
-        if series.chunks.iter().all(|chunk| chunk.chunk.encoding.is_float()) {
+        if series.chunks.iter().all(|chunk| chunk.chunk.encoding != Encoding::ThanosAggregate) {
             assert_samples(&series.chunks, line["samples"].as_array().unwrap(), &place);
         }
     }
@@ -89,6 +140,27 @@ fn the_demo_block_holds_the_demo_data() {
     }
     let report = verify(&*files, &meta).unwrap().sound().unwrap();
     assert_eq!((report.stats.num_samples, report.stats.num_chunks), (220_789, 1844));
+}
+
+#[test]
+fn native_histograms_can_be_written_anew() {
+    let Some(root) = conformance("fixtures/oracle-2.53.3/native-histograms") else { return };
+    let (files, meta) = open_dir(&blocks_below(&root)[0]);
+    let theirs = verify(&*files, &meta).unwrap().sound().unwrap();
+    let block = Block::open(files, meta).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let series = block.select(&[], TimeRange::ALL).unwrap().into_series();
+    let meta = crate::write(std::sync::Arc::new(longhaul_disk::RealFs), dir.path(), crate::testing::seed(), series);
+    let meta = meta.unwrap();
+    let stats = &meta.stats;
+    assert_eq!((stats.num_samples, stats.num_float_samples, stats.num_histogram_samples), (1211, 254, 957));
+    let (files, meta) = open_dir(dir.path());
+    let ours = verify(&*files, &meta).unwrap().sound().unwrap();
+    assert_eq!((ours.stats, ours.content_hash), (theirs.stats, theirs.content_hash));
+    let golden = json_lines(&blocks_below(&root)[0].with_extension("dump.jsonl.gz"));
+    for (series, line) in Dump::new(&*files).unwrap().map(Result::unwrap).zip(&golden) {
+        assert_samples(&series.chunks, line["samples"].as_array().unwrap(), &series.labels.to_string());
+    }
 }
 
 #[test]

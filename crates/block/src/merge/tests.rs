@@ -1,9 +1,10 @@
 //! Merging against a map, and what may pass as bytes.
 
 use super::*;
-use crate::testing::{content, fleet, seed, series, write_block};
+use crate::testing::{any_series, comparable, content, fleet, samples, seed, series, write_block};
 use crate::{Block, LocalFiles, verify, write};
 use longhaul_disk::RealFs;
+use longhaul_testkit::measurements::{KINDS, measurement};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -15,11 +16,20 @@ fn all(merge: &mut Merge<'_>) -> Vec<SeriesChunks> {
     merge.map(Result::unwrap).collect()
 }
 
+/// Plain floats half of the time.
+fn kind() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), 0..KINDS]
+}
+
 proptest! {
     #[test]
     fn the_later_source_wins_and_the_accounts_hold(
         sources in proptest::collection::vec(
-            proptest::collection::btree_map(0u8..4, proptest::collection::btree_map(0i64..60, 0u8..5, 1..30), 0..4),
+            proptest::collection::btree_map(
+                0u8..4,
+                proptest::collection::btree_map(0i64..60, (kind(), 0u8..3), 1..30),
+                0..4,
+            ),
             0..5,
         ),
         pieces in 1usize..5,
@@ -31,12 +41,13 @@ proptest! {
         for source in &sources {
             let mut of_source = Vec::new();
             for (number, samples) in source {
-                let samples: Vec<_> = samples.iter().map(|(t_ms, value)| (*t_ms, f64::from(*value))).collect();
+                // The factor makes counters begin anew now and then.
+                let measure = |(t_ms, (kind, value)): (&i64, &(u8, u8))| measurement(t_ms * 25, *kind, *value);
+                let samples: Vec<_> = samples.iter().map(measure).collect();
                 samples_in += samples.len() as u64;
-                let chunks: Vec<_> = samples.chunks(samples.len().div_ceil(pieces)).collect();
-                let one = series(&[("n", &number.to_string())], &chunks);
-                for (t_ms, value) in samples {
-                    expected.insert((one.labels.clone(), t_ms), value.to_bits());
+                let one = any_series(Labels::from_pairs([("n", number.to_string().as_str())]), &samples, pieces);
+                for sample in &samples {
+                    expected.insert((one.labels.clone(), sample.t_ms), comparable(sample));
                 }
                 of_source.push(one);
             }
@@ -52,10 +63,12 @@ proptest! {
             prop_assert!(one.chunks.windows(2).all(|pair| pair[0].max_ms < pair[1].min_ms));
             let hash = SeriesHash::of(&one.labels, &mut Vec::new());
             for chunk in &one.chunks {
-                let mut columns = Columns::default();
-                decode_into(chunk, TimeRange::ALL, &mut columns).unwrap();
-                hash_out.add_columns(hash, &columns);
-                columns.t_ms.iter().zip(&columns.values).for_each(|(t, v)| _ = found.insert((one.labels.clone(), *t), v.to_bits()));
+                let stock = StockTaker::default().take(chunk, hash, |_, _| ()).unwrap();
+                prop_assert_eq!(stock.check_bounds(chunk), Ok(()));
+                hash_out = hash_out.plus(stock.hash);
+            }
+            for sample in samples(&one.chunks) {
+                found.insert((one.labels.clone(), sample.0), sample);
             }
         }
         prop_assert_eq!(&found, &expected);
@@ -76,6 +89,22 @@ fn small_neighbours_become_one_and_others_pass_as_bytes() {
     assert_eq!(counts, [20, 100, 10]);
     assert_eq!(merged.chunks[1].data.as_ptr(), one.chunks[2].data.as_ptr());
     assert_eq!((merge.account().samples_in, merge.account().duplicates), (130, 0));
+}
+
+#[test]
+fn small_histogram_chunks_become_one_as_far_as_they_can() {
+    let labels = Labels::from_pairs([("a", "b")]);
+    // Twelve integer histograms by threes, whose counters begin anew at 700; then floats with starts, then gauges.
+    let of = |from: i64, kind: u8| (0..12).map(move |i| measurement(from + i * 100, kind, 0));
+    let samples: Vec<_> = of(0, 2).chain(of(1200, 1)).chain(of(2400, 6)).collect();
+    let one = any_series(labels, &samples, 12);
+    assert_eq!(one.chunks.len(), 13, "a piece of three is cut at 700");
+    let mut merge = merge(vec![source(vec![one])], 120);
+    let merged = all(&mut merge).remove(0);
+    let shape: Vec<_> = merged.chunks.iter().map(|it| (it.encoding, sample_count(it).unwrap())).collect();
+    use Encoding::{Histogram, Xor2};
+    assert_eq!(shape, [(Histogram, 7), (Histogram, 5), (Xor2, 12), (Histogram, 12)]);
+    assert_eq!(crate::testing::samples(&merged.chunks), samples.iter().map(comparable).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! Every damaged byte and every cut of a block is found, by the verifier and before a reader sees it.
 
 use super::*;
-use crate::testing::{Content, MemoryFiles, content, fleet, series, write_block};
+use crate::testing::{Content, MemoryFiles, any_series, content, fleet, series, write_block};
 use crate::{Block, Dump};
 use longhaul_chunk::SeriesChunks;
 use longhaul_model::Matcher;
+use longhaul_testkit::measurements::{KINDS, measurement};
 use std::sync::Arc;
 
 fn small_block() -> (MemoryFiles, BlockMeta, Content) {
     let dir = tempfile::tempdir().unwrap();
     let mut all = fleet(2, 3, 2);
+    let samples: Vec<_> = (0..KINDS).flat_map(|kind| (0..2).map(move |i| (kind, i))).collect();
+    let samples: Vec<_> = samples.iter().zip(0..).map(|((kind, i), t_ms)| measurement(t_ms, *kind, *i)).collect();
+    all.push(any_series(Labels::from_pairs([("of", "all kinds")]), &samples, 1));
     all.push(series(&[("ünï", "cødé")], &[&[(5, f64::NAN), (6, 1.0)]]));
     let meta = write_block(dir.path(), &all);
     (MemoryFiles::load(dir.path()), meta, content(all))

@@ -1,9 +1,11 @@
 //! What is written is read, survives every crash, and no failing operation goes unnoticed.
 
 use super::*;
-use crate::testing::{Content, MemoryFiles, chunk, content, fleet, seed, series, write_block};
+use crate::testing::{Content, MemoryFiles, any_series, content, fleet, seed, series, write_block};
 use crate::{Block, Dump, Tombstones, verify};
 use longhaul_disk::RealFs;
+use longhaul_model::{Measurement, Value};
+use longhaul_testkit::measurements::{KINDS, measurement};
 use longhaul_testkit::sim_fs::{EIO, FaultPoint, SimFs};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -12,23 +14,29 @@ fn local(dir: &Path) -> Arc<LocalFiles> {
     Arc::new(LocalFiles::new(Arc::new(RealFs), dir))
 }
 
-/// Any label sets, with names and values that share prefixes and are not all ASCII, each with one to three chunks.
-fn any_series() -> impl Strategy<Value = Vec<SeriesChunks>> {
+/// Any label sets, with names and values that share prefixes and are not all ASCII, each with samples of one kind or of
+/// all in one to three chunks and more.
+fn any_fleet() -> impl Strategy<Value = Vec<SeriesChunks>> {
     let name = prop_oneof!["[ab]{1,2}", "[a-z]{1,8}", Just("__name__".to_owned()), "\\PC{1,4}"];
     let value = prop_oneof!["[xy]{1,3}", "\\PC{1,12}", "[0-9]{1,3}"];
     let labels = proptest::collection::btree_map(name, value, 0..5);
-    let samples = proptest::collection::btree_map(-1000i64..1000, any::<f64>(), 1..12);
+    let kind = prop_oneof![Just(0u8..1), (0..KINDS).prop_map(|kind| kind..kind + 1), Just(0..KINDS)];
+    let samples =
+        kind.prop_flat_map(|kind| proptest::collection::btree_map(-1000i64..1000, (any::<f64>(), kind, 0u8..3), 1..12));
     let all = proptest::collection::btree_map(labels, (samples, 1usize..4), 0..40);
     all.prop_map(|all| {
-        let one = |(labels, (samples, pieces)): (BTreeMap<String, String>, (BTreeMap<i64, f64>, usize))| {
-            let samples: Vec<_> = samples.into_iter().collect();
-            let chunks = samples.chunks(samples.len().div_ceil(pieces)).map(|piece| chunk(piece.iter().copied()));
-            let labels = Labels::from_pairs(labels.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-            SeriesChunks { labels, chunks: chunks.collect() }
+        let one = |(t_ms, (float, kind, value)): (i64, (f64, u8, u8))| match measurement(t_ms, kind, value) {
+            it if kind < 2 => Measurement { value: Value::Float(float), ..it },
+            it => it,
         };
-        let mut all: Vec<_> = all.into_iter().map(one).collect();
-        all.sort_by(|a, b| a.labels.cmp(&b.labels));
-        all
+        let mut series = Vec::new();
+        for (labels, (samples, pieces)) in all {
+            let samples: Vec<_> = samples.into_iter().map(one).collect();
+            let labels = Labels::from_pairs(labels.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            series.push(any_series(labels, &samples, pieces));
+        }
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        series
     })
 }
 
@@ -44,7 +52,7 @@ fn selected(block: &Block) -> Content {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn what_is_written_is_read(all in any_series()) {
+    fn what_is_written_is_read(all in any_fleet()) {
         let dir = tempfile::tempdir().unwrap();
         let meta = write_block(&dir.path().join("block"), &all);
         let files = local(&dir.path().join("block"));
@@ -56,7 +64,11 @@ proptest! {
         let rebuilt = Block::open_from_index(files.clone(), meta.clone()).unwrap();
         prop_assert_eq!(selected(&rebuilt), expected.clone());
         let report = verify(&*files, &meta).unwrap().sound().unwrap();
-        prop_assert_eq!(report.stats.num_samples as usize, expected.values().map(Vec::len).sum::<usize>());
+        let stats = &report.stats;
+        let floats = |samples: &Vec<_>| samples.iter().filter(|it: &&crate::testing::Sample| it.2.len() == 8).count();
+        prop_assert_eq!(stats.num_samples as usize, expected.values().map(Vec::len).sum::<usize>());
+        prop_assert_eq!(stats.num_float_samples as usize, expected.values().map(floats).sum::<usize>());
+        prop_assert_eq!(stats.num_float_samples + stats.num_histogram_samples, stats.num_samples);
 
         let mut names: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
         all.iter().flat_map(|s| s.labels.iter()).for_each(|(n, v)| _ = names.entry(n).or_default().insert(v));

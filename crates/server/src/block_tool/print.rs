@@ -2,8 +2,8 @@
 
 use super::OpenBlock;
 use jiff::Timestamp;
-use longhaul_block::{BlockError, BlockFile, DumpSeries, VerifyReport};
-use longhaul_model::{Labels, is_stale};
+use longhaul_block::{BlockError, BlockFile, DumpChunk, DumpSeries, VerifyReport};
+use longhaul_model::{BucketSpan, CounterResetHint, Labels, Measurement, Value as Measured, is_stale};
 use serde_json::{Map, Value, json};
 use std::io::{Result, Write};
 
@@ -91,24 +91,13 @@ pub(super) fn series(series: &DumpSeries, json: bool, out: &mut dyn Write) -> Re
         writeln!(out, "{}", series.labels)?;
     }
     let (mut chunks, mut samples) = (Vec::new(), Vec::new());
-    for chunk in &series.chunks {
-        let (min_ms, max_ms) = (chunk.chunk.min_ms, chunk.chunk.max_ms);
-        chunks.push(json!({
-            "mint": min_ms, "maxt": max_ms, "ref": chunk.reference, "enc": chunk.chunk.encoding.byte(), "n": chunk.samples,
-        }));
-        match chunk.decode() {
-            Ok(columns) if json => {
-                samples.extend(
-                    columns.t_ms.iter().zip(&columns.values).map(|(t_ms, value)| json!([t_ms, number(*value)])),
-                );
-            }
-            Ok(columns) => {
-                for (t_ms, value) in columns.t_ms.iter().zip(&columns.values) {
-                    writeln!(out, "  {t_ms} {}", if is_stale(*value) { "stale".into() } else { value.to_string() })?;
-                }
-            }
+    for it in &series.chunks {
+        chunks.push(chunk(it));
+        match it.decode() {
+            Ok(decoded) if json => samples.extend(decoded.iter().map(sample)),
+            Ok(decoded) => decoded.iter().try_for_each(|it| writeln!(out, "  {}", line(it)))?,
             Err(error) if json => samples.push(json!({ "error": error.to_string() })),
-            Err(error) => writeln!(out, "  [{min_ms}, {max_ms}] {error}")?,
+            Err(error) => writeln!(out, "  [{}, {}] {error}", it.chunk.min_ms, it.chunk.max_ms)?,
         }
     }
     if json {
@@ -117,7 +106,59 @@ pub(super) fn series(series: &DumpSeries, json: bool, out: &mut dyn Write) -> Re
     Ok(())
 }
 
-/// A sample's value as the conformance dumps write it: numbers as numbers, what JSON has no number for as text.
+fn chunk(it: &DumpChunk) -> Value {
+    let mut document = json!({
+        "mint": it.chunk.min_ms, "maxt": it.chunk.max_ms, "ref": it.reference, "enc": it.chunk.encoding.byte(),
+        "n": it.samples,
+    });
+    if let Some(hint) = it.reset_hint {
+        document["counter_reset_header"] = match hint {
+            CounterResetHint::Unknown => "unknown",
+            CounterResetHint::Reset => "reset",
+            CounterResetHint::NotReset => "not_reset",
+            CounterResetHint::Gauge => "gauge",
+        }
+        .into();
+    }
+    document
+}
+
+/// A sample as the conformance dumps write it; one that has a start has it as third element.
+fn sample(it: &Measurement) -> Value {
+    let value = value(&it.value);
+    if it.start_ms == 0 { json!([it.t_ms, value]) } else { json!([it.t_ms, value, it.start_ms]) }
+}
+
+fn line(it: &Measurement) -> String {
+    let value = match &it.value {
+        Measured::Float(value) if !is_stale(*value) => value.to_string(),
+        _ if it.value.is_stale() => "stale".to_owned(),
+        histogram => value(histogram).to_string(),
+    };
+    if it.start_ms == 0 { format!("{} {value}", it.t_ms) } else { format!("{} {value} since {}", it.t_ms, it.start_ms) }
+}
+
+fn value(value: &Measured) -> Value {
+    let spans = |spans: &[BucketSpan]| spans.iter().map(|span| json!([span.offset, span.length])).collect::<Vec<_>>();
+    let numbers = |values: &[f64]| values.iter().map(|value| number(*value)).collect::<Vec<_>>();
+    match value {
+        Measured::Float(value) => number(*value),
+        _ if value.is_stale() => "stale".into(),
+        Measured::Histogram(it) => json!({
+            "count": it.count, "zero": it.zero_count, "sum": number(it.sum), "schema": it.schema,
+            "zt": number(it.zero_threshold), "pspans": spans(&it.positive_spans), "nspans": spans(&it.negative_spans),
+            "pdeltas": it.positive_deltas, "ndeltas": it.negative_deltas, "custom": numbers(&it.custom_bounds),
+        }),
+        Measured::FloatHistogram(it) => json!({
+            "count": number(it.count), "zero": number(it.zero_count), "sum": number(it.sum), "schema": it.schema,
+            "zt": number(it.zero_threshold), "pspans": spans(&it.positive_spans), "nspans": spans(&it.negative_spans),
+            "pcounts": numbers(&it.positive_counts), "ncounts": numbers(&it.negative_counts),
+            "custom": numbers(&it.custom_bounds),
+        }),
+    }
+}
+
+/// A number as the conformance dumps write it: what JSON has no number for as text.
 fn number(value: f64) -> Value {
     if is_stale(value) {
         "stale".into()
