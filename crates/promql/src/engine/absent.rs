@@ -4,6 +4,8 @@ use crate::engine::QueryError;
 use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::stream::Sink;
 use longhaul_model::{Labels, METRIC_NAME, MatchOp, Matcher};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// The steps at which anything was there.
 #[derive(Debug)]
@@ -35,14 +37,20 @@ impl Sink for Absent {
     }
 }
 
-/// The labels that a selector fixes: those with one equality and nothing else.
+/// The labels that a selector fixes: those with an equality and nothing behind it (Prometheus `promql/functions.go`,
+/// `createLabelsForAbsentFunction`).
 pub fn labels_of(matchers: &[Matcher]) -> Labels {
-    let fixed = |matcher: &&Matcher| {
-        matcher.name != METRIC_NAME
-            && matcher.op == MatchOp::Equal
-            && matchers.iter().filter(|other| other.name == matcher.name).count() == 1
-    };
-    Labels::from_pairs(matchers.iter().filter(fixed).map(|matcher| (matcher.name.as_str(), matcher.value.as_str())))
+    let mut fixed: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    for matcher in matchers.iter().filter(|matcher| matcher.name != METRIC_NAME) {
+        match fixed.entry(&matcher.name) {
+            Entry::Occupied(mut entry) => *entry.get_mut() = None,
+            Entry::Vacant(entry) if matcher.op == MatchOp::Equal => {
+                entry.insert(Some(&matcher.value));
+            }
+            Entry::Vacant(_) => {}
+        }
+    }
+    Labels::from_pairs(fixed.into_iter().filter_map(|(name, value)| Some((name, value?))))
 }
 
 #[cfg(test)]
@@ -50,15 +58,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_equalities_give_labels() {
-        let regex = Matcher::new("c", MatchOp::Regex, "x").unwrap();
+    fn equalities_give_labels_unless_more_is_said_behind_them() {
+        let regex = |name: &str| Matcher::new(name, MatchOp::Regex, "x").unwrap();
         let matchers = [
             Matcher::equal(METRIC_NAME, "up"),
             Matcher::equal("a", "1"),
             Matcher::equal("b", "1"),
             Matcher::equal("b", "2"),
-            regex,
+            regex("c"),
+            regex("d"),
+            Matcher::equal("d", "1"),
+            Matcher::equal("e", "1"),
+            regex("e"),
         ];
-        assert_eq!(labels_of(&matchers).to_string(), r#"{a="1"}"#);
+        assert_eq!(labels_of(&matchers).to_string(), r#"{a="1", d="1"}"#);
     }
 }
