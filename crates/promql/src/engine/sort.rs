@@ -2,6 +2,7 @@
 
 use crate::engine::QueryError;
 use crate::engine::order;
+use crate::engine::over_time::nan_first;
 use crate::engine::vector::Vector;
 use crate::functions::Func;
 use longhaul_model::Labels;
@@ -21,8 +22,8 @@ pub fn sorted(func: Func, names: &[String], mut vector: Vector) -> Result<Vector
 /// NaN comes last either way.
 fn by_value(func: Func, a: f64, b: f64) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
-        (false, false) if func == Func::SortDesc => b.total_cmp(&a),
-        (false, false) => a.total_cmp(&b),
+        (false, false) if func == Func::SortDesc => nan_first(b, a),
+        (false, false) => nan_first(a, b),
         (a, b) => a.cmp(&b),
     }
 }
@@ -70,6 +71,12 @@ mod tests {
         let mut texts = ["4m600", "a10", "4m5", "a9", "4m1000", ""];
         texts.sort_by(|a, b| natural(a, b));
         assert_eq!(texts, ["", "4m5", "4m600", "4m1000", "a9", "a10"]);
+    }
+
+    #[test]
+    fn zeros_are_equal() {
+        assert_eq!(by_value(Func::Sort, 0.0, -0.0), Ordering::Equal);
+        assert_eq!(by_value(Func::SortDesc, 0.0, -0.0), Ordering::Equal);
     }
 
     #[test]
