@@ -33,8 +33,9 @@ impl Line {
 fn walk(node: &Node, line: &Line, fetches: &mut [Fetch]) {
     let whole = Line { labels: LabelsWanted::All, drops_name: false };
     match &node.kind {
-        NodeKind::Instant { fetch, windows, answer, .. } => {
-            let one_sample = windows.grid.steps == 1 && windows.beyond.is_none();
+        NodeKind::Instant { fetch, windows, answer, stats_only } => {
+            // Without buckets, whether a counter was reset shows in the sample before.
+            let one_sample = windows.grid.steps == 1 && windows.beyond.is_none() && !stats_only;
             let (line, one_sample) = match answer {
                 Answer::Value => (line.clone(), one_sample),
                 _ => (line.dropping_name(), false),
@@ -151,6 +152,7 @@ mod tests {
         let newest = |text: &str| wanted(&QueryRequest::instant(text, 60_000)).1;
         assert!(newest("x") && newest("sum(x offset 5m)"));
         assert!(!newest("rate(x[5m])") && !newest("x smoothed") && !newest("x + x offset 1s"));
+        assert!(!newest("histogram_count(x + y)") && newest("histogram_quantile(0.5, x)"));
         assert!(!wanted(&QueryRequest::range("x", 0, 60_000, 1000)).1);
         assert!(wanted(&QueryRequest::range("x @ 5", 0, 60_000, 1000)).1, "evaluated once");
     }
