@@ -370,7 +370,7 @@ impl Run {
             AggregateOp::TopK | AggregateOp::BottomK | AggregateOp::LimitK | AggregateOp::LimitRatio => {
                 if op == AggregateOp::LimitRatio {
                     let at = param.map_or(input.span, |param| param.span);
-                    for ratio in extremes(&number).filter(|ratio| ratio.abs() > 1.0) {
+                    for ratio in beyond(&number, -1.0, 1.0) {
                         self.notes.add(at, Note::InvalidRatio(ratio, ratio.signum()));
                     }
                 }
@@ -380,7 +380,7 @@ impl Run {
             }
             AggregateOp::Quantile => {
                 let nan = number.iter().copied().find(|q| q.is_nan());
-                let told: Vec<f64> = nan.into_iter().chain(extremes(&number)).collect();
+                let told: Vec<f64> = nan.into_iter().chain(beyond(&number, 0.0, 1.0)).collect();
                 self.note_quantiles(&told, param.map_or(input.span, |param| param.span));
                 let values = self.drive(pipe, group, Quantile::new(held, notes)).await?;
                 self.on_pool(move || values.finish(&number)).await?
@@ -431,8 +431,9 @@ impl Run {
     }
 }
 
-/// The lowest and the highest of a parameter's values: of those that are none of the best, these are told.
-fn extremes(values: &[f64]) -> impl Iterator<Item = f64> {
-    let numbers = || values.iter().copied().filter(|value| !value.is_nan());
-    [numbers().min_by(f64::total_cmp), numbers().max_by(f64::total_cmp)].into_iter().flatten()
+/// The value of a parameter that lies farthest below `lowest` and the one that lies farthest above `highest`: of those that
+/// should not be, these are told.
+fn beyond(values: &[f64], lowest: f64, highest: f64) -> impl Iterator<Item = f64> {
+    let (min, max) = math::extent(values);
+    [(min < lowest).then_some(min), (max > highest).then_some(max)].into_iter().flatten()
 }

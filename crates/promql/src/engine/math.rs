@@ -64,6 +64,13 @@ pub fn smaller(a: f64, b: f64) -> f64 {
     -larger(-a, -b)
 }
 
+/// The smallest and the largest of `values`, as Go's `math.Min` and `math.Max` find them.
+pub fn extent(values: &[f64]) -> (f64, f64) {
+    values
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (smaller(min, *value), larger(max, *value)))
+}
+
 /// `value` rounded to the nearest multiple of `to`; ties go up.
 pub fn round(value: f64, to: f64) -> f64 {
     let inverse = 1.0 / to;

@@ -7,10 +7,12 @@ use crate::engine::QueryError;
 use crate::engine::aggregate::{Grouped, Groups};
 use crate::engine::annotations::{Note, NotesAt};
 use crate::engine::collide::Watch;
+use crate::engine::math;
 use crate::engine::over_time::nan_first;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::stream::Sink;
 use crate::engine::vector::Vector;
+use crate::literal::format_general;
 use longhaul_model::{FloatHistogram, Labels};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -69,14 +71,8 @@ impl Choice {
             if params.iter().any(|ratio| ratio.is_nan()) {
                 return Err(QueryError::execution("Ratio value is NaN"));
             }
-        } else if params.iter().any(|k| k.is_nan()) {
-            return Err(QueryError::execution("Parameter value is NaN"));
-        } else if let Some(k) = params.iter().find(|k| k.abs() >= 9_223_372_036_854_774_784.0) {
-            let side = if *k > 0.0 { "overflows" } else { "underflows" };
-            return Err(QueryError::execution(format!(
-                "Scalar value {} {side} int64",
-                crate::literal::format_general(*k)
-            )));
+        } else {
+            refuse_count(&params)?;
         }
         let (groups, series, watch) = (Groups::default(), Slots::default(), Watch::default());
         Ok(Self { op, params, groups, series, watch, held, notes })
@@ -192,6 +188,25 @@ impl Slots {
         self.free.push(number);
         labels.size_bytes() + size_of::<Slot>()
     }
+}
+
+/// Errs if any of the `params` cannot be how many. Where none asks for a single one there is nothing to refuse.
+fn refuse_count(params: &[f64]) -> Result<(), QueryError> {
+    const MAX: f64 = 9_223_372_036_854_774_784.0;
+    const MIN: f64 = -9_223_372_036_854_775_808.0;
+    let (min, max) = math::extent(params);
+    let text = if max < 1.0 {
+        return Ok(());
+    } else if params.iter().any(|k| k.is_nan()) {
+        "Parameter value is NaN".to_owned()
+    } else if min <= MIN {
+        format!("Scalar value {} underflows int64", format_general(min))
+    } else if max >= MAX {
+        format!("Scalar value {} overflows int64", format_general(max))
+    } else {
+        return Ok(());
+    };
+    Err(QueryError::Execution(text))
 }
 
 fn take_if(take: bool, heap: &mut Vec<Chosen>, new: Chosen) -> Offered {
@@ -313,6 +328,18 @@ mod tests {
         assert!(all[..3] == [1.0, 2.0, 3.0] && all[3].is_nan());
         assert!(choose(AggregateOp::TopK, 0.0, &values).is_empty());
         assert_eq!(choose(AggregateOp::LimitK, 1.0, &values), [1.0]);
+    }
+
+    #[test]
+    fn a_count_that_is_none_is_refused_where_any_is_asked_for() {
+        let refusal = |params: &[f64]| refuse_count(params).err().map(|error| error.to_string());
+        for params in [&[f64::NEG_INFINITY][..], &[-1e300, 0.5], &[9e18, -9e18]] {
+            assert_eq!(refusal(params), None, "{params:?}");
+        }
+        assert!(refusal(&[f64::NAN]).unwrap().ends_with("Parameter value is NaN"));
+        assert!(refusal(&[f64::NAN, 0.0]).unwrap().ends_with("Parameter value is NaN"));
+        assert!(refusal(&[1.0, f64::NEG_INFINITY]).unwrap().ends_with("Scalar value -Inf underflows int64"));
+        assert!(refusal(&[1.0, 1e19]).unwrap().ends_with("Scalar value 1e+19 overflows int64"));
     }
 
     #[test]
