@@ -85,8 +85,7 @@ impl CountValues {
     /// The counts.
     pub fn finish(mut self) -> Result<Vector, QueryError> {
         let mut counted = Vector::new(self.held.budget());
-        for (labels, drop_name, counts) in self.groups {
-            let counts = SeriesPoints { labels, drop_name, ..counts };
+        for (_, _, counts) in self.groups {
             self.held.shrink(counts.size_bytes()); // it goes over to the result
             counted.push(counts)?;
         }
@@ -107,7 +106,7 @@ impl Sink for CountValues {
                 Some((bits, group)) if *bits == value.to_bits() => group,
                 _ => &last.insert((value.to_bits(), group_of(&format_float(value)))).1,
             };
-            count(&mut self.groups, &mut self.held, group, series.drop_name, step, steps)?;
+            count(&mut self.groups, &mut self.held, group, step, steps)?;
         }
         let mut last: Option<(&Arc<FloatHistogram>, Labels)> = None;
         for (step, histogram) in series.histograms.iter().flat_map(|histograms| histograms.iter()) {
@@ -115,25 +114,24 @@ impl Sink for CountValues {
                 Some((before, group)) if Arc::ptr_eq(before, histogram) => group,
                 _ => &last.insert((histogram, group_of(&histogram.to_string()))).1,
             };
-            count(&mut self.groups, &mut self.held, group, series.drop_name, step, steps)?;
+            count(&mut self.groups, &mut self.held, group, step, steps)?;
         }
         Ok(())
     }
 }
 
-/// Counts a point of a group.
+/// Counts a point of a group. A count is no longer what its name says, so that a name to be grouped by stays.
 fn count(
     groups: &mut Groups<SeriesPoints>,
     held: &mut Held,
     group: &Labels,
-    drop_name: bool,
     step: usize,
     steps: usize,
 ) -> Result<(), QueryError> {
     if !groups.contains(group) {
         held.grow(size_of::<SeriesPoints>() + group.size_bytes() + steps * 8)?;
     }
-    let counts = groups.entry(group.clone(), drop_name, || SeriesPoints::empty(group.clone(), steps));
+    let counts = groups.entry(group.clone(), false, || SeriesPoints::empty(group.clone(), steps));
     let before = if counts.present.get(step) { counts.values[step] } else { 0.0 };
     counts.set(step, before + 1.0);
     Ok(())

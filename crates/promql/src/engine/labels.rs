@@ -32,24 +32,18 @@ pub fn without_metadata(labels: &Labels) -> (Labels, bool) {
 pub struct Grouping {
     names: Vec<String>,
     excluded: bool,
-    /// Whether type and unit count although they are not listed: series of different units do not match.
-    typed: bool,
 }
 
 impl Grouping {
     /// `by (names)` or `on (names)`: these labels only.
     pub fn by(names: &[String]) -> Self {
-        Self { names: sorted(names), excluded: false, typed: false }
+        Self { names: sorted(names), excluded: false }
     }
 
-    /// `without (names)`: all but these and the metadata.
+    /// `without (names)` or `ignoring (names)`: all but these and the name. Type and unit count: series of different units
+    /// do not go together.
     pub fn without(names: &[String]) -> Self {
-        Self { names: sorted(names), excluded: true, typed: false }
-    }
-
-    /// `ignoring (names)`: all but these and the name.
-    pub fn ignoring(names: &[String]) -> Self {
-        Self { typed: true, ..Self::without(names) }
+        Self { names: sorted(names), excluded: true }
     }
 
     /// The same with the label `name` among those that count, unless it is left out on purpose.
@@ -68,8 +62,7 @@ impl Grouping {
         }
         labels.without(|name| {
             let listed = self.names.iter().any(|other| other == name);
-            let metadata = if self.typed { name == METRIC_NAME } else { is_metadata(name) };
-            if self.excluded { listed || metadata } else { !listed }
+            if self.excluded { listed || name == METRIC_NAME } else { !listed }
         })
     }
 }
@@ -183,9 +176,8 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert_eq!(Grouping::by(&names(&["pod", "absent"])).of(&labels()).to_string(), r#"{pod="p"}"#);
         assert_eq!(Grouping::by(&[]).of(&labels()), Labels::empty());
-        assert_eq!(Grouping::without(&names(&["pod"])).of(&labels()).to_string(), r#"{job="a"}"#);
-        assert_eq!(Grouping::ignoring(&names(&["pod", "job"])).of(&labels()).to_string(), r#"{__unit__="s"}"#);
-        assert_eq!(without_metadata(&labels()), (Grouping::without(&[]).of(&labels()), true));
+        assert_eq!(Grouping::without(&names(&["pod", "job"])).of(&labels()).to_string(), r#"{__unit__="s"}"#);
+        assert_eq!(without_metadata(&labels()), (Grouping::by(&names(&["job", "pod"])).of(&labels()), true));
     }
 
     #[test]

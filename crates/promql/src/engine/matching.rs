@@ -9,11 +9,11 @@ use crate::engine::annotations::NotesAt;
 use crate::engine::binary;
 use crate::engine::collide;
 use crate::engine::histogram_binary::combine_points;
-use crate::engine::labels::{Grouping, is_metadata, without_metadata};
+use crate::engine::labels::{Grouping, is_metadata};
 use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::vector::Vector;
 use foldhash::fast::RandomState;
-use longhaul_model::{Labels, METRIC_NAME};
+use longhaul_model::Labels;
 use std::collections::HashMap;
 
 /// An operator between vectors.
@@ -40,6 +40,14 @@ struct Group {
     one: Vec<SeriesPoints>,
 }
 
+/// What has come of a group's pairs so far.
+struct Results<'a> {
+    /// The results of this group and of those before it.
+    all: &'a mut Vector,
+    /// At which steps pairs with these labels have met; empty without a group modifier.
+    met: HashMap<Labels, Presence, RandomState>,
+}
+
 impl VectorOperator {
     /// Evaluates it.
     pub fn apply(&self, lhs: Vector, rhs: Vector) -> Result<Vector, QueryError> {
@@ -49,7 +57,7 @@ impl VectorOperator {
     fn grouping(&self) -> Grouping {
         match self.matching.on {
             true => Grouping::by(&self.matching.labels),
-            false => Grouping::ignoring(&self.matching.labels),
+            false => Grouping::without(&self.matching.labels),
         }
     }
 
@@ -119,26 +127,25 @@ impl VectorOperator {
         }
         for (key, group) in groups {
             let one_there = self.unique_side(&key, &group.one, &active, swapped)?;
-            let from = out.series.len();
             let mut matched = Presence::none(self.steps);
+            let mut results = Results { all: &mut out, met: HashMap::default() };
             for many in &group.many {
                 let mut met = Presence::none(self.steps);
                 for one in &group.one {
-                    met.unite(&self.compute(many, one, swapped, None, &mut out)?);
+                    met.unite(&self.compute(many, one, swapped, None, &mut results)?);
                 }
                 if let Some(value) = fill_one {
                     let one = constant(&key, value, self.steps);
-                    met.unite(&self.compute(many, &one, swapped, Some(&one_there), &mut out)?);
+                    met.unite(&self.compute(many, &one, swapped, Some(&one_there), &mut results)?);
                 }
                 self.refuse_ambiguous(&met, &matched)?;
                 matched.unite(&met);
             }
             if let Some(value) = fill_many {
                 for one in &group.one {
-                    self.compute(&constant(&key, value, self.steps), one, swapped, Some(&matched), &mut out)?;
+                    self.compute(&constant(&key, value, self.steps), one, swapped, Some(&matched), &mut results)?;
                 }
             }
-            self.refuse_equal(&out.series[from..])?;
         }
         Ok(out)
     }
@@ -175,17 +182,17 @@ impl VectorOperator {
         Ok(there)
     }
 
-    /// Computes a pair where both are present (and `except` is not) and adds it to `out` if anything is left. Returns the
-    /// steps at which the two go together.
+    /// Computes a pair where both are present (and `except` is not) and adds it to `results` if anything is left. Returns
+    /// the steps at which the two go together.
     fn compute(
         &self,
         many: &SeriesPoints,
         one: &SeriesPoints,
         swapped: bool,
         except: Option<&Presence>,
-        out: &mut Vector,
+        results: &mut Results<'_>,
     ) -> Result<Presence, QueryError> {
-        out.go_on(self.steps / 16 + 1)?; // most pairs never meet, which a glance tells
+        results.all.go_on(self.steps / 16 + 1)?; // most pairs never meet, which a glance tells
         let (lhs, rhs) = if swapped { (one, many) } else { (many, one) };
         let mut met = many.there().into_owned();
         met.intersect(&one.there());
@@ -210,11 +217,11 @@ impl VectorOperator {
             met = combine_points(self.op, self.return_bool, [lhs, rhs], &met, &mut result, &self.notes);
         }
         met.unite(&present);
+        result.labels = self.result_labels(&many.labels, &one.labels);
+        self.refuse_equal(&result.labels, &met, results)?;
         if !result.is_empty() {
-            let drops = binary::drops_name(self.op, self.return_bool);
-            result.drop_name = if self.delayed { drops || many.drop_name } else { false };
-            result.labels = self.result_labels(&many.labels, &one.labels, drops && !self.delayed);
-            out.push(result)?;
+            result.drop_name = self.delayed && self.return_bool;
+            results.all.push(result)?;
         }
         Ok(met)
     }
@@ -235,21 +242,21 @@ impl VectorOperator {
         Ok(all)
     }
 
-    fn result_labels(&self, many: &Labels, one: &Labels, drops_name: bool) -> Labels {
+    /// The labels of a pair's result. Arithmetic makes another metric of it, whatever becomes of names elsewhere; what a
+    /// comparison lets through is what its labels say, even if that name was to go at the end.
+    fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
         let matching = &self.matching;
-        let arithmetic = binary::arithmetic(self.op).is_some();
+        let another = binary::arithmetic(self.op).is_some() || (self.return_bool && !self.delayed);
         let one_to_one = matching.cardinality == Cardinality::OneToOne;
         let kept = many.without(|name| {
             let listed = matching.labels.iter().any(|label| label == name);
-            (drops_name && arithmetic && is_metadata(name)) || (one_to_one && listed != matching.on)
+            (another && is_metadata(name)) || (one_to_one && listed != matching.on)
         });
-        let included = matching.include.iter().map(|name| (name.as_str(), one.get(name).unwrap_or("")));
-        let labels = if matching.include.is_empty() { kept } else { Labels::from_pairs(kept.iter().chain(included)) };
-        if drops_name && !arithmetic && labels.get(METRIC_NAME).is_some() {
-            without_metadata(&labels).0
-        } else {
-            labels
+        if matching.include.is_empty() {
+            return kept;
         }
+        let included = matching.include.iter().map(|name| (name.as_str(), one.get(name).unwrap_or("")));
+        Labels::from_pairs(kept.iter().chain(included))
     }
 
     /// Without a group modifier, at most one series of the left side may find a partner at any step, whether or not a
@@ -263,22 +270,19 @@ impl VectorOperator {
         Ok(())
     }
 
-    /// With a group modifier, no two pairs of a group may come out equal at the same step.
-    fn refuse_equal(&self, results: &[SeriesPoints]) -> Result<(), QueryError> {
-        if self.matching.cardinality == Cardinality::OneToOne || results.len() < 2 {
+    /// With a group modifier, no two pairs of a group may come out with the same labels at the same step, whether or not a
+    /// comparison lets them through.
+    fn refuse_equal(&self, labels: &Labels, met: &Presence, results: &mut Results<'_>) -> Result<(), QueryError> {
+        if self.matching.cardinality == Cardinality::OneToOne {
             return Ok(());
         }
-        let mut there: HashMap<&Labels, Presence, RandomState> = HashMap::default();
-        for series in results {
-            let seen = there.entry(&series.labels).or_insert_with(|| Presence::none(self.steps));
-            let points = series.there();
-            if seen.intersects(&points) {
-                return Err(QueryError::execution(
-                    "multiple matches for labels: grouping labels must ensure unique matches",
-                ));
-            }
-            seen.unite(&points);
+        let seen = results.met.entry(labels.clone()).or_insert_with(|| Presence::none(self.steps));
+        if seen.intersects(met) {
+            return Err(QueryError::execution(
+                "multiple matches for labels: grouping labels must ensure unique matches",
+            ));
         }
+        seen.unite(met);
         Ok(())
     }
 }
@@ -368,6 +372,37 @@ mod tests {
         ));
         let error = apply(&operator, meeting, lhs()).unwrap_err().to_string();
         assert!(error.contains("many-to-one matching must be explicit"));
+    }
+
+    #[test]
+    fn pairs_that_a_comparison_holds_back_count_as_matches() {
+        let many = ["1", "2"].map(|i| series(&[("node", "n"), ("i", i)], &[Some(1.0), None]));
+        let one = vec![series(&[("node", "n"), ("i", "x")], &[Some(5.0), None])];
+        let operator = |include| operator(BinaryOp::Greater, Cardinality::ManyToOne, &["node"], include);
+        let error = apply(&operator(&["i"]), many.to_vec(), one.clone()).unwrap_err().to_string();
+        assert!(error.ends_with("grouping labels must ensure unique matches"), "{error}");
+        assert!(apply(&operator(&[]), many.to_vec(), one).unwrap().is_empty());
+    }
+
+    #[test]
+    fn names_go_where_the_result_is_another_metric() {
+        let named = || vec![series(&[("__name__", "m"), ("__unit__", "s"), ("a", "1")], &[Some(1.0), None])];
+        let result = |op, return_bool, delayed| {
+            let mut lhs = named();
+            lhs[0].drop_name = delayed;
+            let ignoring = operator(op, Cardinality::OneToOne, &[], &[]);
+            let matching = VectorMatching { on: false, ..ignoring.matching.clone() };
+            let operator = VectorOperator { return_bool, delayed, matching, ..ignoring };
+            let result = apply(&operator, lhs, named()).unwrap().remove(0);
+            (result.labels.to_string(), result.drop_name)
+        };
+        let (whole, bare) = (r#"{__name__="m", __unit__="s", a="1"}"#.to_owned(), r#"{a="1"}"#.to_owned());
+        for delayed in [false, true] {
+            assert_eq!(result(BinaryOp::Add, false, delayed), (bare.clone(), false));
+            assert_eq!(result(BinaryOp::Eq, false, delayed), (whole.clone(), false));
+        }
+        assert_eq!(result(BinaryOp::Eq, true, false), (bare, false));
+        assert_eq!(result(BinaryOp::Eq, true, true), (whole, true));
     }
 
     #[test]

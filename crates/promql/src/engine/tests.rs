@@ -144,6 +144,35 @@ fn equal_series_meet_or_fail() {
 }
 
 #[test]
+fn a_parameter_that_changes_is_told_of_by_its_extremes() {
+    let source = counters(1);
+    let warnings = |text: &str| run(text, &source).unwrap().warnings;
+    // From 2 to 3, and from -1 to 2.
+    let above = warnings("quantile(2 + time() / 600, x_total)");
+    assert_eq!(above, ["PromQL warning: quantile value should be between 0 and 1, got 3 (1:10)"]);
+    let around = warnings("limit_ratio(time() / 200 - 1, x_total)");
+    assert_eq!(around, ["PromQL warning: ratio value should be between -1 and 1, got 2, capping to 1 (1:13)"]);
+}
+
+#[test]
+fn grouping_takes_type_and_unit_for_labels_and_a_count_keeps_its_name() {
+    let sample = [Sample::new(0, 1.0)];
+    let series = |unit: &str| (labels(&[("__name__", "x"), ("__unit__", unit), ("a", unit)]), sample.as_slice());
+    let source = Arc::new(MemorySource::from_samples([series("s"), series("m")]));
+    let settings = EngineSettings { delayed_name_removal: true, ..EngineSettings::default() };
+    let engine = Engine::new(settings);
+    let found = |text: &str| {
+        let result = block_on(engine.run(source.clone(), &QueryRequest::instant(text, 0), &Budget::unlimited()));
+        let Value::Vector(vector) = result.unwrap().value else { panic!("a vector") };
+        let mut found: Vec<String> = vector.iter().map(|sample| sample.labels.to_string()).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found("sum without (a) (x)"), [r#"{__unit__="m"}"#, r#"{__unit__="s"}"#]);
+    assert_eq!(found(r#"count_values by (__name__) ("v", -x)"#), [r#"{__name__="x", v="-1"}"#]);
+}
+
+#[test]
 fn ranges_alone_are_for_instant_queries() {
     let source = counters(2);
     assert_eq!(
