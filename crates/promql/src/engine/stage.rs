@@ -15,7 +15,7 @@ use crate::engine::math;
 use crate::engine::points::{Grid, Identity, Presence, SeriesPoints};
 use crate::engine::range_functions::RangeFunction;
 use crate::engine::select::{Naming, instant};
-use crate::engine::tally::Tally;
+use crate::engine::tally::{self, Tally};
 use crate::engine::window::{Windows, drop_stale, samples_of};
 use crate::plan::Answer;
 use longhaul_chunk::{Chunk, Samples, SeriesChunks, merge_samples};
@@ -173,10 +173,10 @@ impl Line {
     }
 }
 
-/// How many samples these are to limits and statistics: a histogram is one for every 16 bytes, as in Prometheus.
+/// How many samples these are to the limits.
 pub fn weight(samples: &Samples) -> u64 {
-    let histograms = samples.histograms.values.iter().map(|histogram| histogram.size_bytes().div_ceil(16));
-    (samples.floats.len() + histograms.sum::<usize>()) as u64
+    let histograms = samples.histograms.values.iter().map(|histogram| tally::weight(histogram));
+    samples.floats.len() as u64 + histograms.sum::<u64>()
 }
 
 fn histogram_bytes(samples: &Samples) -> usize {

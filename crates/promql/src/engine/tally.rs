@@ -139,14 +139,9 @@ fn at(passed: &[u64], times_ms: &[i64], t_ms: i64) -> u64 {
     passed[times_ms.partition_point(|time_ms| *time_ms <= t_ms)]
 }
 
-/// How many samples a histogram counts for: one for every 16 bytes that it takes in Prometheus, its time included.
+/// How many samples a histogram counts for: one for every 16 bytes, as in Prometheus.
 pub fn weight(histogram: &FloatHistogram) -> u64 {
-    let slices = histogram.positive_spans.len()
-        + histogram.negative_spans.len()
-        + histogram.positive_counts.len()
-        + histogram.negative_counts.len()
-        + histogram.custom_bounds.len();
-    (168 + 8 * slices as u64 + 8) / 16
+    histogram.size_bytes().div_ceil(16) as u64
 }
 
 #[cfg(test)]

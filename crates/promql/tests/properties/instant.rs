@@ -1,17 +1,20 @@
 //! An instant query is the one step of a range query.
 
-use crate::data::{NOW_MS, engine, run, spell};
+use crate::data::{NOW_MS, run, spell};
 use crate::{generate, queries};
 use longhaul_model::Labels;
 use longhaul_promql::value::InstantSample;
-use longhaul_promql::{Budget, Engine, QueryRequest, QueryResult, Value};
+use longhaul_promql::{Budget, Engine, EngineSettings, QueryRequest, QueryResult, Value};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
 /// The step of the range queries, ms.
 const STEP_MS: i64 = 60_000;
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| engine(2));
+/// As it comes, and with names that go at the end.
+static ENGINES: LazyLock<[Engine; 2]> = LazyLock::new(|| {
+    [false, true].map(|delayed_name_removal| Engine::new(EngineSettings { delayed_name_removal, ..Default::default() }))
+});
 
 #[test]
 fn committed_queries_are_the_same_either_way() {
@@ -33,7 +36,11 @@ fn compare(query: &str) -> Result<(), TestCaseError> {
     if query.contains("step()") {
         return Ok(()); // an instant has none
     }
-    let ask = |request: QueryRequest| run(&ENGINE, &request, &Budget::unlimited());
+    ENGINES.iter().try_for_each(|engine| compare_on(engine, query))
+}
+
+fn compare_on(engine: &Engine, query: &str) -> Result<(), TestCaseError> {
+    let ask = |request: QueryRequest| run(engine, &request, &Budget::unlimited());
     let alone = ask(QueryRequest::instant(query, NOW_MS));
     let step = ask(QueryRequest::range(query, NOW_MS, NOW_MS, STEP_MS));
     if let Ok(QueryResult { value: Value::Matrix(_) | Value::String { .. }, .. }) = alone {
