@@ -4,12 +4,11 @@
 //! with the depth of a query.
 
 use crate::ast::{AggregateOp, Span, ValueType};
-use crate::budget::Budget;
+use crate::budget::{Budget, Held};
 use crate::engine::absent::{self, Absent};
 use crate::engine::aggregate::{Fold, Grouped};
 use crate::engine::annotations::{Annotations, Note, NotesAt};
 use crate::engine::ask::Answers;
-use crate::engine::binary::calculate;
 use crate::engine::collide;
 use crate::engine::dates::part_of_date;
 use crate::engine::histogram_quantile::{BucketSeries, Buckets, Question};
@@ -20,7 +19,6 @@ use crate::engine::pipe::{Pipe, is_stage, text, texts};
 use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::pool::Pool;
 use crate::engine::results::{self, Accounted};
-use crate::engine::scalar::Only;
 use crate::engine::select::Naming;
 use crate::engine::sort;
 use crate::engine::stage::{Line, repeat};
@@ -29,12 +27,13 @@ use crate::engine::tally::{Counts, Tally};
 use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
 use crate::engine::vector::Vector;
-use crate::engine::{EngineSettings, QueryError, math};
+use crate::engine::{EngineSettings, QueryError};
 use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::SeriesSource;
 use crate::value::{Histograms, Points, RangeSeries, Value};
 use longhaul_model::Labels;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +50,8 @@ pub struct Run {
     starts: bool,
     counts: Option<Arc<Counts>>,
     sort_ns: AtomicU64,
+    /// Accounts for the columns of scalars, of which many nodes have a share, as long as the query runs.
+    pub(super) scalars_held: Mutex<Held>,
     tasks: Tasks,
 }
 
@@ -65,6 +66,7 @@ impl Run {
         counts: Option<Arc<Counts>>,
         tasks: Tasks,
     ) -> Self {
+        let scalars_held = budget.nothing_held();
         Self {
             source,
             answers: Answers::new(plan.fetches.len()),
@@ -76,6 +78,7 @@ impl Run {
             starts: settings.use_start_timestamps,
             counts,
             sort_ns: AtomicU64::new(0),
+            scalars_held: Mutex::new(scalars_held),
             plan,
             tasks,
         }
@@ -172,30 +175,6 @@ impl Run {
         self.tasks.spawn(Arc::clone(self).pipe_task(Arc::clone(node)))
     }
 
-    async fn scalar_task(self: Arc<Self>, node: Arc<Node>) -> Result<Arc<[f64]>, QueryError> {
-        let steps = node.grid.steps;
-        Ok(match &node.kind {
-            NodeKind::Number(number) => vec![*number; steps].into(),
-            NodeKind::Time => node.grid.times().map(|t_ms| t_ms as f64 / 1000.0).collect(),
-            NodeKind::Once(inner) => vec![self.scalar(inner).await?[0]; steps].into(),
-            NodeKind::Negate(inner) => self.scalar(inner).await?.iter().map(|value| -value).collect(),
-            NodeKind::Binary { op, sides, .. } => {
-                let (lhs, rhs) = (self.scalar(&sides[0]).await?, self.scalar(&sides[1]).await?);
-                lhs.iter().zip(&*rhs).map(|(lhs, rhs)| calculate(*op, *lhs, *rhs)).collect()
-            }
-            NodeKind::Call { function, args } if matches!(function.func, Func::MaxOf | Func::MinOf) => {
-                let choose = if function.func == Func::MaxOf { math::larger } else { math::smaller };
-                let (lhs, rhs) = (self.scalar(&args[0]).await?, self.scalar(&args[1]).await?);
-                lhs.iter().zip(&*rhs).map(|(lhs, rhs)| choose(*lhs, *rhs)).collect()
-            }
-            NodeKind::Call { function, args } if function.func == Func::Scalar => {
-                let only = Only::new(steps, self.budget.nothing_held());
-                self.drive(self.pipe(&args[0]).await?, |series| series, only).await?.finish().into()
-            }
-            other => return Err(QueryError::execution(format!("unexpected scalar expression {other:?}"))),
-        })
-    }
-
     async fn vector_task(self: Arc<Self>, node: Arc<Node>) -> Result<Vector, QueryError> {
         let grid = node.grid;
         self.budget.check()?;
@@ -278,19 +257,13 @@ impl Run {
                 self.held(there.await?.finish(labels))?
             }
             Func::Sort | Func::SortDesc | Func::SortByLabel | Func::SortByLabelDesc => {
-                let mut vector = self.vector(&args[0]).await?;
-                if matches!(func, Func::Sort | Func::SortDesc) {
-                    // Histograms have no order.
-                    vector.series.iter_mut().for_each(|series| series.histograms = None);
-                    vector.series.retain(|series| !series.is_empty());
-                }
+                let (vector, names) = (self.vector(&args[0]).await?, texts(&args[1..]));
                 if self.plan.instant {
-                    let names = texts(&args[1..]);
-                    vector = self.on_pool(move || sort::sorted(func, &names, vector)).await??;
+                    self.on_pool(move || sort::sorted(func, &names, vector)).await??
                 } else {
                     self.notes.add(node.span, Note::SortInRangeQuery);
+                    sort::sortable(func, vector)
                 }
-                vector
             }
             Func::HistogramQuantile => {
                 let q = self.quantiles(&args[0]).await?;
@@ -414,7 +387,7 @@ impl Run {
         self.on_pool(move || collide::merge_marked(collected)).await?
     }
 
-    async fn drive<S: Sink>(
+    pub(super) async fn drive<S: Sink>(
         &self,
         pipe: Pipe,
         prepare: impl Fn(SeriesPoints) -> S::Item + Send + Sync + 'static,

@@ -1,10 +1,43 @@
-//! `scalar(v)`: at each step the value of the only series that has one.
+//! Scalars: one value a step. `scalar(v)` is at each step the value of the only series that has one.
 
 use crate::budget::Held;
-use crate::engine::QueryError;
+use crate::engine::binary::calculate;
 use crate::engine::collide::Watch;
+use crate::engine::evaluate::Run;
 use crate::engine::points::{Presence, SeriesPoints};
 use crate::engine::stream::Sink;
+use crate::engine::{QueryError, math};
+use crate::functions::Func;
+use crate::plan::{Node, NodeKind};
+use std::sync::Arc;
+
+impl Run {
+    /// The values of a scalar over its grid.
+    pub(super) async fn scalar_task(self: Arc<Self>, node: Arc<Node>) -> Result<Arc<[f64]>, QueryError> {
+        let steps = node.grid.steps;
+        self.scalars_held.lock().grow(steps * 8)?;
+        Ok(match &node.kind {
+            NodeKind::Number(number) => vec![*number; steps].into(),
+            NodeKind::Time => node.grid.times().map(|t_ms| t_ms as f64 / 1000.0).collect(),
+            NodeKind::Once(inner) => vec![self.scalar(inner).await?[0]; steps].into(),
+            NodeKind::Negate(inner) => self.scalar(inner).await?.iter().map(|value| -value).collect(),
+            NodeKind::Binary { op, sides, .. } => {
+                let (lhs, rhs) = (self.scalar(&sides[0]).await?, self.scalar(&sides[1]).await?);
+                lhs.iter().zip(&*rhs).map(|(lhs, rhs)| calculate(*op, *lhs, *rhs)).collect()
+            }
+            NodeKind::Call { function, args } if matches!(function.func, Func::MaxOf | Func::MinOf) => {
+                let choose = if function.func == Func::MaxOf { math::larger } else { math::smaller };
+                let (lhs, rhs) = (self.scalar(&args[0]).await?, self.scalar(&args[1]).await?);
+                lhs.iter().zip(&*rhs).map(|(lhs, rhs)| choose(*lhs, *rhs)).collect()
+            }
+            NodeKind::Call { function, args } if function.func == Func::Scalar => {
+                let only = Only::new(steps, self.budget.nothing_held());
+                self.drive(self.pipe(&args[0]).await?, |series| series, only).await?.finish().into()
+            }
+            other => return Err(QueryError::execution(format!("unexpected scalar expression {other:?}"))),
+        })
+    }
+}
 
 /// The values so far. Histograms do not count.
 #[derive(Debug)]

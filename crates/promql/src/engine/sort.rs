@@ -8,8 +8,18 @@ use crate::functions::Func;
 use longhaul_model::Labels;
 use std::cmp::Ordering;
 
+/// What `func` sorts: histograms have no order, so that those who sort by values pass them over.
+pub fn sortable(func: Func, mut vector: Vector) -> Vector {
+    if matches!(func, Func::Sort | Func::SortDesc) {
+        vector.series.iter_mut().for_each(|series| series.histograms = None);
+        vector.series.retain(|series| !series.is_empty());
+    }
+    vector
+}
+
 /// Sorts as `func` does, by the value at the first step or by the labels `names`. Err if the query must stop.
-pub fn sorted(func: Func, names: &[String], mut vector: Vector) -> Result<Vector, QueryError> {
+pub fn sorted(func: Func, names: &[String], vector: Vector) -> Result<Vector, QueryError> {
+    let mut vector = sortable(func, vector);
     let series = std::mem::take(&mut vector.series);
     vector.series = order::sorted(series, vector.held.budget(), |a, b| match func {
         Func::Sort | Func::SortDesc => by_value(func, a.values[0], b.values[0]),
