@@ -27,7 +27,7 @@ use crate::engine::tally::{Counts, Tally};
 use crate::engine::tasks::{Answer, Tasks};
 use crate::engine::topk::Choice;
 use crate::engine::vector::Vector;
-use crate::engine::{EngineSettings, QueryError};
+use crate::engine::{EngineSettings, QueryError, math};
 use crate::functions::{Func, Signature};
 use crate::plan::{Node, NodeKind, Plan, RangeInput, not_supported};
 use crate::source::SeriesSource;
