@@ -24,7 +24,7 @@ const THREADS: u32 = 2;
 /// What the kernel's ticks of 10 ms and the server's own rounds add.
 const MEASURING: Duration = Duration::from_millis(50);
 /// What finding so many series takes at most, unoptimized: the rest is evaluation.
-const SELECTED: Duration = Duration::from_secs(4);
+const SELECTED: Duration = Duration::from_secs(2);
 /// How long the server is watched after the client has gone. A query that nobody stops works through all of it.
 const WATCHED: Duration = Duration::from_secs(2);
 const CONFIGURATION: &str = "self_scrape: {enabled: false}\nship: {cut_delay: 100y}\n\

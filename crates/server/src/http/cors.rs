@@ -37,3 +37,11 @@ pub(crate) async fn allow(request: Request, next: Next) -> Response {
     }
     response
 }
+
+/// Answers a preflight without allowing anything: no other origin may send what needs to ask first.
+pub(crate) async fn refuse(request: Request, next: Next) -> Response {
+    match *request.method() {
+        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        _ => next.run(request).await,
+    }
+}

@@ -53,8 +53,8 @@ impl Notes {
 
 /// A success whose data is small.
 pub(crate) fn success(data: &impl Serialize) -> Response {
-    let envelope = serde_json::json!({ "status": "success", "data": data });
-    respond(StatusCode::OK, Body::from(envelope.to_string()))
+    let data = serde_json::to_string(data).expect("keys are texts");
+    respond(StatusCode::OK, Body::from(format!(r#"{{"status":"success","data":{data}}}"#)))
 }
 
 /// A success whose data is a list of texts.
@@ -69,8 +69,10 @@ pub(crate) fn label_sets(items: Vec<Labels>, notes: &Notes) -> Response {
 
 /// An error.
 pub(crate) fn error(status: StatusCode, error_type: &str, text: &str) -> Response {
-    let envelope = serde_json::json!({ "status": "error", "errorType": error_type, "error": text });
-    respond(status, Body::from(envelope.to_string()))
+    let mut envelope = format!(r#"{{"status":"error","errorType":"{error_type}","error":"#).into_bytes();
+    push_text(&mut envelope, text);
+    envelope.push(b'}');
+    respond(status, Body::from(envelope))
 }
 
 fn list<T: Send + 'static>(items: Vec<T>, notes: &Notes, push: fn(&mut Vec<u8>, &T)) -> Response {

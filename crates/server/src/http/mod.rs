@@ -22,6 +22,7 @@ pub(crate) mod status;
 use crate::app::AppState;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -53,13 +54,15 @@ fn api() -> Router<AppState> {
         .merge(rules::routes())
         .merge(status::routes())
         .merge(deletion::routes())
-        .layer(CompressionLayer::new());
-    Router::new()
-        .merge(json)
-        .merge(push::routes())
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(cors::allow))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(cors::allow));
+    // What programs send and read: compressed as their formats have it, and nothing for pages of other origins.
+    let protobuf = Router::new()
+        .merge(push::routes())
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(cors::refuse));
+    json.merge(protobuf).fallback(not_found.layer(middleware::from_fn(cors::allow)))
 }
 
 async fn not_found() -> (StatusCode, &'static str) {

@@ -111,3 +111,97 @@ fn classic(histogram: &FloatHistogram) -> Histogram {
         ..Histogram::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longhaul_model::histogram::SCHEMA_CUSTOM;
+    use longhaul_wire::exposition::Format;
+
+    fn newest(pairs: &[(&str, &str)], value: SampleValue) -> Newest {
+        Newest { labels: Labels::from_pairs(pairs.iter().copied()), t_ms: 5, value }
+    }
+
+    fn exponential(reset_hint: CounterResetHint) -> SampleValue {
+        let histogram = FloatHistogram {
+            reset_hint,
+            schema: 1,
+            count: 3.0,
+            sum: 4.5,
+            zero_count: 1.0,
+            positive_spans: vec![BucketSpan { offset: -1, length: 2 }],
+            positive_counts: vec![0.5, 1.5],
+            ..FloatHistogram::default()
+        };
+        SampleValue::Histogram(histogram.into())
+    }
+
+    fn custom() -> SampleValue {
+        let histogram = FloatHistogram {
+            schema: SCHEMA_CUSTOM,
+            count: 6.0,
+            sum: 4.5,
+            positive_spans: vec![BucketSpan { offset: 0, length: 1 }, BucketSpan { offset: 1, length: 2 }],
+            positive_counts: vec![1.0, 2.0, 3.0],
+            custom_bounds: [0.5, 1.0, 2.0].into(),
+            ..FloatHistogram::default()
+        };
+        SampleValue::Histogram(histogram.into())
+    }
+
+    fn all() -> Vec<Newest> {
+        use CounterResetHint::{Gauge, NotReset, Unknown};
+        vec![
+            newest(&[("__name__", "z"), ("a", "1")], exponential(Unknown)),
+            newest(&[("__name__", "z"), ("a", "2")], exponential(NotReset)),
+            newest(&[("__name__", "z"), ("a", "3")], exponential(Gauge)),
+            newest(&[("__name__", "z"), ("a", "4"), ("instance", "x")], SampleValue::Float(1.0)),
+            newest(&[("A", "before the name"), ("__name__", "c")], custom()),
+            newest(&[("a", "no name")], SampleValue::Float(1.0)),
+        ]
+    }
+
+    #[test]
+    fn a_metric_has_a_family_for_each_kind_of_its_samples() {
+        let families: Vec<MetricFamily> = Families::new(all(), FormatKind::Protobuf).collect();
+        let shapes: Vec<_> = families.iter().map(|it| (it.name(), it.r#type(), it.metric.len())).collect();
+        assert_eq!(
+            shapes,
+            [
+                ("c", MetricType::Histogram, 1),
+                ("z", MetricType::Histogram, 2),
+                ("z", MetricType::GaugeHistogram, 1),
+                ("z", MetricType::Untyped, 1),
+            ]
+        );
+        let labels = |family: usize| -> Vec<(&str, &str)> {
+            families[family].metric[0].label.iter().map(|label| (label.name(), label.value())).collect()
+        };
+        assert_eq!(labels(1), [("a", "1"), ("instance", "")]);
+        assert_eq!(labels(3), [("a", "4"), ("instance", "x")]);
+        let native = families[1].metric[0].histogram.as_ref().unwrap();
+        assert_eq!((native.sample_count_float(), native.sample_sum(), native.schema()), (3.0, 4.5, 1));
+        assert_eq!((native.zero_count_float(), &native.positive_count[..]), (1.0, &[0.5, 1.5][..]));
+        assert_eq!((native.positive_span[0].offset(), native.positive_span[0].length()), (-1, 2));
+        assert!(native.bucket.is_empty() && native.sample_count.is_none());
+    }
+
+    #[test]
+    fn text_has_classic_histograms_only() {
+        let format = Format::negotiate("text/plain");
+        let mut text = Vec::new();
+        Families::new(all(), format.kind).for_each(|family| format.push(&mut text, family));
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "# TYPE c histogram\n\
+             c_bucket{A=\"before the name\",instance=\"\",le=\"0.5\"} 1 5\n\
+             c_bucket{A=\"before the name\",instance=\"\",le=\"1\"} 1 5\n\
+             c_bucket{A=\"before the name\",instance=\"\",le=\"2\"} 3 5\n\
+             c_bucket{A=\"before the name\",instance=\"\",le=\"+Inf\"} 6 5\n\
+             c_sum{A=\"before the name\",instance=\"\"} 4.5 5\n\
+             c_count{A=\"before the name\",instance=\"\"} 6 5\n\
+             # TYPE z untyped\n\
+             z{a=\"4\",instance=\"x\"} 1 5\n"
+        );
+    }
+}

@@ -5,6 +5,8 @@ use super::query::Timings;
 use super::*;
 use http_body_util::BodyExt;
 use longhaul_model::ManualClock;
+use longhaul_model::histogram::SCHEMA_CUSTOM;
+use longhaul_model::{BucketSpan, FloatHistogram};
 use longhaul_promql::value::{
     Histograms, InstantSample, Phases, Points, QueryStats, RangeSeries, SampleCounts, SampleValue, StepCounts, Value,
 };
@@ -169,10 +171,10 @@ async fn answers_have_prometheus_envelope() {
         ),
         (texts(vec!["a".to_owned(), "b".to_owned()], &none), r#"{"status":"success","data":["a","b"]}"#),
         (label_sets(vec![labels], &none), r#"{"status":"success","data":[{"a":"1","b":"x\"y"}]}"#),
-        (success(&json!({})), r#"{"data":{},"status":"success"}"#),
+        (success(&json!({})), r#"{"status":"success","data":{}}"#),
         (
             error(StatusCode::BAD_REQUEST, "bad_data", "no \"x\""),
-            r#"{"error":"no \"x\"","errorType":"bad_data","status":"error"}"#,
+            r#"{"status":"error","errorType":"bad_data","error":"no \"x\""}"#,
         ),
     ];
     for (response, text) in cases {
@@ -234,6 +236,64 @@ async fn stats_stand_behind_the_result() {
         })
     );
     assert_eq!(json["warnings"], json!(["n0"]));
+}
+
+fn histogram() -> FloatHistogram {
+    FloatHistogram {
+        schema: 0,
+        zero_threshold: 0.001,
+        zero_count: 2.0,
+        count: 7.5,
+        sum: -18.4,
+        positive_spans: vec![BucketSpan { offset: 0, length: 1 }, BucketSpan { offset: 1, length: 2 }],
+        positive_counts: vec![1.5, 0.0, 2.0],
+        negative_spans: vec![BucketSpan { offset: 1, length: 2 }],
+        negative_counts: vec![1.0, 1.0],
+        ..FloatHistogram::default()
+    }
+}
+
+/// Buckets rise, empty ones are left out; the rule says which bounds belong to a bucket.
+#[tokio::test]
+async fn histograms_are_rendered_with_their_buckets() {
+    const EXPONENTIAL: &str = concat!(
+        r#"{"count":"7.5","sum":"-18.4","buckets":[[1,"-4","-2","1"],[1,"-2","-1","1"],[3,"-0.001","0.001","2"],"#,
+        r#"[0,"0.5","1","1.5"],[0,"4","8","2"]]}"#
+    );
+    let custom = FloatHistogram {
+        schema: SCHEMA_CUSTOM,
+        count: 3.0,
+        sum: f64::INFINITY,
+        positive_spans: vec![BucketSpan { offset: 0, length: 3 }],
+        positive_counts: vec![1.0, 0.0, 2.0],
+        custom_bounds: [0.25, 1e7].into(),
+        ..FloatHistogram::default()
+    };
+    let empty = FloatHistogram { count: 0.0, sum: f64::NAN, ..FloatHistogram::default() };
+    let cases = [
+        (histogram(), EXPONENTIAL),
+        (custom, r#"{"count":"3","sum":"+Inf","buckets":[[3,"-Inf","0.25","1"],[0,"10000000","+Inf","2"]]}"#),
+        (empty, r#"{"count":"0","sum":"NaN"}"#),
+    ];
+    for (histogram, text) in cases {
+        let value = SampleValue::Histogram(histogram.into());
+        let sample = InstantSample { labels: Labels::empty(), t_ms: 1500, value };
+        let text = format!(r#"{{"resultType":"vector","result":[{{"metric":{{}},"histogram":[1.500,{text}]}}]}}"#);
+        let response = query_answer(Value::Vector(vec![sample]), &Notes::default(), None);
+        assert_eq!(body(response).await, format!(r#"{{"status":"success","data":{text}}}"#));
+    }
+
+    let mixed = RangeSeries {
+        labels: Labels::empty(),
+        points: Points { t_ms: vec![1000], values: vec![1.0] },
+        histograms: Histograms { t_ms: vec![2000, 3000], values: vec![histogram().into(), histogram().into()] },
+    };
+    let text = format!(r#"[{{"metric":{{}},"values":[[1,"1"]],"histograms":[[2,{EXPONENTIAL}],[3,{EXPONENTIAL}]]}}]"#);
+    let response = query_answer(Value::Matrix(vec![mixed]), &Notes::default(), None);
+    assert_eq!(
+        body(response).await,
+        format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":{text}}}}}"#)
+    );
 }
 
 fn matrix(series: usize, points: usize, value: impl Fn(usize, usize) -> f64) -> Value {

@@ -65,7 +65,7 @@ fn promql(engine: &EngineSettings) -> Category {
         ("fill_right", parse.fill_modifiers),
         ("negative_offset", true),
         ("per_query_lookback_delta", true),
-        ("per_step_stats", false),
+        ("per_step_stats", true),
         ("smoothed", parse.extended_range_selectors),
         ("subqueries", true),
         ("type_and_unit_labels", false),
