@@ -14,11 +14,15 @@ use std::sync::Arc;
 
 pub use crate::engine::note::{Note, Operation};
 
+/// The most warnings that are kept, and the most infos; the first by text. A parameter that changes with every step could
+/// make millions, and nobody is told more than a few.
+const NOTES_MAX: usize = 1000;
+
 /// The notes of one query.
 #[derive(Debug, Default)]
 pub struct Annotations {
-    /// By whether it is an info, and text.
-    notes: Mutex<BTreeMap<(bool, String), Told>>,
+    /// Warnings and infos by text.
+    notes: Mutex<[BTreeMap<String, Told>; 2]>,
     /// What the source had to say.
     warnings: Mutex<BTreeSet<String>>,
 }
@@ -61,10 +65,10 @@ impl Annotations {
 
     /// Adds a note that was made so many times.
     pub fn add_times(&self, span: Span, note: Note, times: u64) {
-        let (info, text) = (note.is_info(), note.to_string());
+        let (kind, text) = (usize::from(note.is_info()), note.to_string());
         let (counted, falls) = (note.is_counted(), AllFalls::of(&note));
-        let mut notes = self.notes.lock();
-        let told = notes.entry((info, text)).or_insert(Told { at: span, times: 0, falls });
+        let notes = &mut self.notes.lock()[kind];
+        let told = notes.entry(text).or_insert(Told { at: span, times: 0, falls });
         told.falls = told.falls.zip(falls).map(|(before, more)| before.and(more));
         // Of several places Prometheus shows the one that it came to last; where it counts, the first. It comes to an
         // expression after those inside it.
@@ -72,6 +76,10 @@ impl Annotations {
             told.at = span;
         }
         told.times = if counted { told.times + times } else { 1 };
+        // What goes has enough before it for good: what is left does not depend on the order in which notes come.
+        if notes.len() > NOTES_MAX {
+            notes.pop_last();
+        }
     }
 
     /// Adds a warning of the source's.
@@ -81,21 +89,19 @@ impl Annotations {
 
     /// Warnings and infos as texts with positions in the query's `text`.
     pub fn render(&self, text: &str) -> (Vec<String>, Vec<String>) {
-        let (mut warnings, mut infos) = (Vec::from_iter(self.warnings.lock().iter().cloned()), Vec::new());
-        for ((info, note), told) in self.notes.lock().iter() {
+        let rendered = |heading: &str, (note, told): (&String, &Told)| {
             let times = match &told.falls {
                 Some(falls) => falls.text(told.times),
                 None if told.times > 1 => format!(" ({} occurrences)", told.times),
                 None => String::new(),
             };
             let place = Position::of(text, told.at.start).map_or_else(String::new, |place| format!(" ({place})"));
-            if *info {
-                infos.push(format!("PromQL info: {note}{times}{place}"));
-            } else {
-                warnings.push(format!("PromQL warning: {note}{times}{place}"));
-            }
-        }
-        (warnings, infos)
+            format!("{heading}: {note}{times}{place}")
+        };
+        let [own, infos] = &*self.notes.lock();
+        let mut warnings = Vec::from_iter(self.warnings.lock().iter().cloned());
+        warnings.extend(own.iter().map(|note| rendered("PromQL warning", note)));
+        (warnings, infos.iter().map(|note| rendered("PromQL info", note)).collect())
     }
 }
 
@@ -189,6 +195,18 @@ impl AllFalls {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notes_are_bounded_whatever_their_order() {
+        let warnings = |numbers: &mut dyn Iterator<Item = usize>| {
+            let notes = Annotations::default();
+            numbers.for_each(|number| notes.add(Span::default(), Note::InvalidQuantile(2.0 + number as f64)));
+            notes.render("x").0
+        };
+        let rising = warnings(&mut (0..2 * NOTES_MAX));
+        assert_eq!(rising.len(), NOTES_MAX);
+        assert_eq!(warnings(&mut (0..2 * NOTES_MAX).rev()), rising);
+    }
 
     #[test]
     fn notes_are_unique_and_name_their_place() {
