@@ -267,19 +267,20 @@ impl Run {
             }
             Func::HistogramQuantile => {
                 let q = self.quantiles(&args[0]).await?;
-                self.histogram(&args[1], Question::Quantile(q)).await?
+                self.histogram(&args[1], Question::quantile(q, self.budget.nothing_held())).await?
             }
             Func::HistogramQuantiles => {
                 let mut all = Vec::with_capacity(args.len() - 2);
                 for arg in &args[2..] {
                     all.push(self.quantiles(arg).await?);
                 }
-                let label = text(&args[1]).to_owned();
-                self.histogram(&args[0], Question::Quantiles(label, all)).await?
+                let (label, held) = (text(&args[1]).to_owned(), self.budget.nothing_held());
+                let question = self.on_pool(move || Question::quantiles(&label, &all, held)).await??;
+                self.histogram(&args[0], question).await?
             }
             Func::HistogramFraction => {
                 let (lower, upper) = (self.scalar(&args[0]).await?, self.scalar(&args[1]).await?);
-                self.histogram(&args[2], Question::Fraction(lower, upper)).await?
+                self.histogram(&args[2], Question::fraction(lower, upper, self.budget.nothing_held())).await?
             }
             Func::StartTimestamp => {
                 // Only samples have a start; what comes of an operation is none. Its warnings and errors count.
@@ -316,8 +317,8 @@ impl Run {
         let pipe = self.pipe(input).await?;
         let naming = Naming { delayed: self.delayed, one_name: pipe.one_name };
         let buckets = Buckets::new(self.budget.nothing_held(), self.notes_at(input.span), naming);
-        let asked = Arc::clone(&question);
-        let buckets = self.drive(pipe, move |series| BucketSeries::new(series, &asked), buckets).await?;
+        let (asked, budget) = (Arc::clone(&question), self.budget.clone());
+        let buckets = self.drive(pipe, move |series| BucketSeries::new(series, &asked, &budget), buckets).await?;
         self.on_pool(move || collide::merge_marked(buckets.finish(&question, &grid)?)).await?
     }
 

@@ -4,7 +4,7 @@
 //! The buckets of a classic histogram arrive as series of their own, so that all have to be held until the last one has
 //! come. A native histogram is answered for where it arrives, and only the answer is held.
 
-use crate::budget::Held;
+use crate::budget::{Budget, Held};
 use crate::engine::QueryError;
 use crate::engine::aggregate::Groups;
 use crate::engine::annotations::{Note, NotesAt};
@@ -17,34 +17,35 @@ use crate::engine::select::Naming;
 use crate::engine::stream::Sink;
 use crate::engine::vector::Vector;
 use crate::literal::format_general;
+use foldhash::fast::RandomState;
 use longhaul_model::{FloatHistogram, Labels};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is asked of each histogram.
 #[derive(Debug)]
-pub enum Question {
-    /// The quantile `q[step]`.
-    Quantile(Arc<[f64]>),
-    /// Several quantiles, each under its own value of the label.
-    Quantiles(String, Vec<Arc<[f64]>>),
-    /// The share of observations between two values.
-    Fraction(Arc<[f64]>, Arc<[f64]>),
+pub struct Question {
+    parts: Vec<Part>,
+    /// Accounts for them.
+    _held: Held,
 }
 
 /// One of the answers to a question: a series, with points at some steps only.
-struct Part<'a> {
+#[derive(Debug)]
+struct Part {
     /// What it asks for at a step.
-    figure: Figure<'a>,
+    figure: Figure,
     /// The label that tells the answers apart, and its value.
-    label: Option<(&'a str, String)>,
+    label: Option<(Arc<str>, String)>,
     /// The steps that it is about; None: all.
     steps: Option<Presence>,
 }
 
-#[derive(Clone, Copy)]
-enum Figure<'a> {
-    Quantile(&'a [f64]),
-    Fraction(&'a [f64], &'a [f64]),
+/// A number for every step, or two.
+#[derive(Debug)]
+enum Figure {
+    Quantile(Arc<[f64]>),
+    Fraction(Arc<[f64]>, Arc<[f64]>),
 }
 
 /// What is asked at one step.
@@ -54,8 +55,8 @@ enum Asked {
     Fraction(f64, f64),
 }
 
-impl Figure<'_> {
-    fn at(self, step: usize) -> Asked {
+impl Figure {
+    fn at(&self, step: usize) -> Asked {
         match self {
             Self::Quantile(q) => Asked::Quantile(q[step]),
             Self::Fraction(lower, upper) => Asked::Fraction(lower[step], upper[step]),
@@ -74,33 +75,42 @@ impl Asked {
 }
 
 impl Question {
-    fn parts(&self) -> Vec<Part<'_>> {
-        match self {
-            Self::Quantile(q) => vec![Part { figure: Figure::Quantile(q), label: None, steps: None }],
-            Self::Fraction(lower, upper) => {
-                vec![Part { figure: Figure::Fraction(lower, upper), label: None, steps: None }]
-            }
-            Self::Quantiles(label, all) => all.iter().flat_map(|q| quantile_parts(label, q)).collect(),
-        }
+    /// The quantile `q[step]`.
+    pub fn quantile(q: Arc<[f64]>, held: Held) -> Self {
+        Self { parts: vec![Part { figure: Figure::Quantile(q), label: None, steps: None }], _held: held }
     }
-}
 
-/// A quantile that changes from step to step belongs to another series then.
-fn quantile_parts<'a>(label: &'a str, q: &'a [f64]) -> Vec<Part<'a>> {
-    let mut distinct: Vec<(u64, Presence)> = Vec::new();
-    for (step, value) in q.iter().enumerate() {
-        let at = distinct.iter().position(|(bits, _)| *bits == value.to_bits()).unwrap_or_else(|| {
-            distinct.push((value.to_bits(), Presence::none(q.len())));
-            distinct.len() - 1
-        });
-        distinct[at].1.set(step);
+    /// The share of observations between `lower[step]` and `upper[step]`.
+    pub fn fraction(lower: Arc<[f64]>, upper: Arc<[f64]>, held: Held) -> Self {
+        Self { parts: vec![Part { figure: Figure::Fraction(lower, upper), label: None, steps: None }], _held: held }
     }
-    let part = |(bits, steps)| Part {
-        figure: Figure::Quantile(q),
-        label: Some((label, quantile_label(f64::from_bits(bits)))),
-        steps: Some(steps),
-    };
-    distinct.into_iter().map(part).collect()
+
+    /// Several quantiles, each under its own value of `label`. One that changes from step to step belongs to another series
+    /// then. Err if that is too much.
+    pub fn quantiles(label: &str, all: &[Arc<[f64]>], mut held: Held) -> Result<Self, QueryError> {
+        let label: Arc<str> = Arc::from(label);
+        let mut parts: Vec<Part> = Vec::new();
+        for q in all {
+            let mut index: HashMap<u64, usize, RandomState> = HashMap::default();
+            for (step, value) in q.iter().enumerate() {
+                let at = match index.get(&value.to_bits()) {
+                    Some(at) => *at,
+                    None => {
+                        held.grow(size_of::<Part>() + q.len() / 8)?;
+                        parts.push(Part {
+                            figure: Figure::Quantile(Arc::clone(q)),
+                            label: Some((Arc::clone(&label), quantile_label(*value))),
+                            steps: Some(Presence::none(q.len())),
+                        });
+                        index.insert(value.to_bits(), parts.len() - 1);
+                        parts.len() - 1
+                    }
+                };
+                parts[at].steps.iter_mut().for_each(|steps| steps.set(step));
+            }
+        }
+        Ok(Self { parts, _held: held })
+    }
 }
 
 /// A quantile as the value of a label (OpenMetrics: always with a point or an exponent).
@@ -109,7 +119,7 @@ fn quantile_label(q: f64) -> String {
     if text.contains(['.', 'e', 'N', 'I']) { text } else { text + ".0" }
 }
 
-impl Part<'_> {
+impl Part {
     /// The steps of a series that it is about.
     fn of(&self, there: &Presence) -> Presence {
         let mut steps = there.clone();
@@ -139,7 +149,14 @@ pub struct BucketSeries {
     /// The labels of the classic histogram that it would be a bucket of.
     histogram: Labels,
     bound: Option<f64>,
-    native: Vec<Native>,
+    native: Result<Natives, QueryError>,
+}
+
+/// The answers for the native histograms of a series, accounted for.
+#[derive(Debug)]
+struct Natives {
+    all: Vec<Native>,
+    held: Held,
 }
 
 /// An answer for native histograms, with what is to be said of it at some steps.
@@ -153,18 +170,30 @@ struct Native {
 
 impl BucketSeries {
     /// Reads the bound and answers for native histograms.
-    pub fn new(series: SeriesPoints, question: &Question) -> Self {
+    pub fn new(series: SeriesPoints, question: &Question, budget: &Budget) -> Self {
         let bound = series.labels.get("le").and_then(parse_float);
-        let native = match series.has_histograms() {
-            true => question.parts().iter().map(|part| Native::new(&series, part)).collect(),
-            false => Vec::new(),
-        };
+        let native = Natives::new(&series, question, budget);
         Self { histogram: series.labels.without(|name| name == "le"), series, bound, native }
     }
 }
 
+impl Natives {
+    fn new(series: &SeriesPoints, question: &Question, budget: &Budget) -> Result<Self, QueryError> {
+        let (mut natives, mut pace) = (Self { all: Vec::new(), held: budget.nothing_held() }, budget.pace());
+        for part in question.parts.iter().filter(|_| series.has_histograms()) {
+            pace.go_on(series.steps())?;
+            let native = Native::new(series, part);
+            if !native.answer.is_empty() {
+                natives.held.grow(native.answer.size_bytes())?;
+                natives.all.push(native);
+            }
+        }
+        Ok(natives)
+    }
+}
+
 impl Native {
-    fn new(series: &SeriesPoints, part: &Part<'_>) -> Self {
+    fn new(series: &SeriesPoints, part: &Part) -> Self {
         let mut answer = part.series(&series.labels, series.drop_name, series.steps());
         let mut nan = Vec::new();
         let mut last = Last::default();
@@ -220,8 +249,10 @@ impl Sink for Buckets {
         let BucketSeries { mut series, histogram, bound, native } = item;
         self.watch.admit(&series, &mut self.held)?;
         series.histograms = None;
-        self.held.grow(native.iter().map(|native| native.answer.size_bytes()).sum())?;
-        self.native.extend(native);
+        let Natives { all, held } = native?;
+        drop(held); // it goes over to the sink
+        self.held.grow(all.iter().map(|native| native.answer.size_bytes()).sum())?;
+        self.native.extend(all);
         if series.is_empty() {
             return Ok(());
         }
@@ -261,10 +292,9 @@ impl Buckets {
                 out.push(answer)?;
             }
         }
-        let parts = question.parts();
         for (labels, drop_name, mut members) in std::mem::take(&mut self.classic) {
             members.sort_by(|a, b| a.0.total_cmp(&b.0));
-            for part in &parts {
+            for part in &question.parts {
                 out.go_on(members.len() * grid.steps)?;
                 let mut answer = part.series(&labels, drop_name, grid.steps);
                 self.answer(part, &labels, &members, grid, &mut answer);
@@ -299,7 +329,7 @@ impl Buckets {
 
     fn answer(
         &self,
-        part: &Part<'_>,
+        part: &Part,
         labels: &Labels,
         members: &[(f64, SeriesPoints)],
         grid: &Grid,
@@ -326,5 +356,36 @@ impl Buckets {
             };
             out.set(step, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{BudgetLimits, CancelFlag};
+    use longhaul_model::ManualClock;
+
+    fn budget(bytes_max: u64) -> Budget {
+        let limits = BudgetLimits { bytes_max, ..BudgetLimits::default() };
+        Budget::new(limits, Arc::new(ManualClock::at(0)), CancelFlag::default())
+    }
+
+    fn question(steps: usize, budget: &Budget) -> Result<Question, QueryError> {
+        let q: Arc<[f64]> = (0..steps).map(|step| step as f64 / steps as f64).collect();
+        Question::quantiles("q", &[Arc::clone(&q), Arc::from(vec![0.5; steps])], budget.nothing_held())
+    }
+
+    #[test]
+    fn a_quantile_that_changes_at_every_step_is_accounted_for() {
+        assert!(question(200_000, &budget(1 << 20)).is_err());
+        let small = budget(1 << 20);
+        let question = question(1000, &small).unwrap();
+        assert_eq!(question.parts.len(), 1001);
+        let mut series = SeriesPoints::empty(Labels::empty(), 1000);
+        (0..1000).for_each(|step| series.set_histogram(step, Arc::default()));
+        let asked =
+            |budget: &Budget| BucketSeries::new(series.clone(), &question, budget).native.map(|it| it.all.len());
+        assert_eq!(asked(&Budget::unlimited()), Ok(1001));
+        assert!(asked(&small).is_err(), "a column an answer");
     }
 }
