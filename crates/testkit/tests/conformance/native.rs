@@ -9,7 +9,7 @@ use longhaul_promql::source::SeriesSource;
 use longhaul_promql::value::SampleValue;
 use longhaul_promql::{Budget, Engine, EngineSettings, QueryError, QueryRequest, Value};
 use longhaul_testkit::dataset::Dataset;
-use longhaul_testkit::storage::{MemoryStorage, Storage};
+use longhaul_testkit::storage;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +20,6 @@ const QUERIES: usize = 36;
 /// A comparison of two histograms. 2.53 compares what histograms have as their number, 0 with 0, and answers 0; 3.x compares
 /// the histograms and answers, as for floats, the left side: what this query does.
 const COMPARES_HISTOGRAMS: (&str, &str) = ("nh:019", "nh_float");
-
-/// The ways of storing samples that keep histograms.
-const KEEPING_HISTOGRAMS: [&dyn Storage; 1] = [&MemoryStorage];
 
 /// Series by their labels, with points by time in ms.
 type Answer = BTreeMap<String, BTreeMap<i64, Point>>;
@@ -55,7 +52,7 @@ fn answers_of_histograms_are_prometheus_answers() {
     let cases: Vec<Json> = cases.filter(|case| case["kind"] != "exemplars").collect();
     assert_eq!(cases.len(), QUERIES);
     let engine = Engine::new(EngineSettings::default());
-    for way in KEEPING_HISTOGRAMS {
+    for way in storage::ALL {
         let source = way.store(&loaded).unwrap();
         let check = |case: &Json| {
             let checked = check(&engine, &source, case);
