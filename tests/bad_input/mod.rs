@@ -143,14 +143,18 @@ async fn every_input_gets_its_answer_and_nothing_is_lost_or_invented() {
 /// The API shows every NaN as `NaN` and no stale marker at all: what was stored is in the blocks.
 fn check_bits(dir: &std::path::Path, now_ms: i64) {
     use longhaul_block::{Dump, LocalFiles};
+    use longhaul_model::Value;
     let fs: std::sync::Arc<dyn longhaul_disk::Fs> = std::sync::Arc::new(longhaul_disk::RealFs);
     let mut bits = Vec::new();
     for block in block_dirs(&dir.join("data/bucket")) {
         let files = LocalFiles::new(fs.clone(), block);
         for series in Dump::new(&files).unwrap().map(Result::unwrap) {
             if series.labels.get("__name__") == Some("special_values") {
-                let columns = series.chunks.iter().map(|chunk| chunk.decode().unwrap());
-                bits.extend(columns.flat_map(|columns| columns.values).map(f64::to_bits));
+                let samples = series.chunks.iter().flat_map(|chunk| chunk.decode().unwrap());
+                bits.extend(samples.map(|sample| match sample.value {
+                    Value::Float(value) => value.to_bits(),
+                    histogram => panic!("nobody sent {histogram:?}"),
+                }));
             }
         }
     }
