@@ -5,6 +5,7 @@ mod conflicts;
 mod crash;
 mod cuts;
 mod history_store;
+mod kinds;
 mod late;
 mod ledger;
 mod shipping;

@@ -113,3 +113,6 @@ impl SeriesSet for JoinedSet {
         self.missing.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;
