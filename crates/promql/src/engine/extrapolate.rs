@@ -33,14 +33,17 @@ pub fn extrapolated(difference: Difference, samples: &Columns, windows: &Windows
         slide(samples, windows, out, |window| stretch.apply::<true>(window, gain(&window), 0));
         return 0;
     }
+    let mut resets = Inside::new(&resets);
+    if samples.start_ms.is_empty() {
+        slide(samples, windows, out, |window| stretch.apply::<true>(window, resets.gain(&window, samples), 0));
+        return 0;
+    }
     let overlaps = starts::overlaps_of(samples);
-    let mut overlapping = 0;
-    let (mut resets, mut overlaps) = (Inside::new(&resets), Inside::new(&overlaps));
+    let (mut overlaps, mut overlapping) = (Inside::new(&overlaps), 0);
     slide(samples, windows, out, |window| {
         overlapping += u64::from(overlaps.of(&window).next().is_some());
-        let gain = resets.of(&window).fold(gain(&window), |gain, reset| gain + samples.values[reset - 1]);
         let start_ms = window.starts().first().copied().unwrap_or(0);
-        stretch.apply::<true>(window, gain, start_ms)
+        stretch.apply::<true>(window, resets.gain(&window, samples), start_ms)
     });
     overlapping
 }
@@ -49,11 +52,14 @@ pub fn extrapolated(difference: Difference, samples: &Columns, windows: &Windows
 /// says so.
 fn resets(samples: &Columns) -> Vec<usize> {
     let values = samples.values.as_slice();
-    if samples.start_ms.is_empty() && !values.windows(2).fold(false, |any, pair| any | (pair[1] < pair[0])) {
+    if !samples.start_ms.is_empty() {
+        let reset = |index: &usize| values[*index] < values[index - 1] || starts::reset_at(samples, *index);
+        return (1..values.len()).filter(reset).collect();
+    }
+    if !values.windows(2).fold(false, |any, pair| any | (pair[1] < pair[0])) {
         return Vec::new();
     }
-    let reset = |index: &usize| values[*index] < values[index - 1] || starts::reset_at(samples, *index);
-    (1..values.len()).filter(reset).collect()
+    (1..values.len()).filter(|index| values[*index] < values[index - 1]).collect()
 }
 
 /// Rising sample indexes, of which each window asks for those that lie behind its first sample.
@@ -67,6 +73,13 @@ impl<'a> Inside<'a> {
         Self { indexes, passed: 0 }
     }
 
+    /// The gain over a window with what the counter had gained before each of these resets.
+    #[inline(always)]
+    fn gain(&mut self, window: &Window<'_>, samples: &Columns) -> f64 {
+        self.of(window).fold(gain(window), |gain, reset| gain + samples.values[reset - 1])
+    }
+
+    #[inline(always)]
     fn of(&mut self, window: &Window<'_>) -> impl Iterator<Item = usize> + use<'a> {
         while self.passed < self.indexes.len() && self.indexes[self.passed] <= window.first {
             self.passed += 1;

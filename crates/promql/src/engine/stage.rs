@@ -124,7 +124,8 @@ impl Line {
         };
         merge_samples(chunks, windows.reach(), samples)?;
         self.budget.count_samples(weight(samples))?;
-        let _held = self.budget.hold(histogram_bytes(samples))?;
+        let histograms = !samples.histograms.t_ms.is_empty();
+        let _held = histograms.then(|| self.budget.hold(histogram_bytes(samples))).transpose()?;
         if stats_only {
             histogram_stats::reduce(&mut samples.histograms);
         }

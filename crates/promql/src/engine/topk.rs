@@ -55,15 +55,6 @@ struct Slot {
     points: usize,
 }
 
-/// What became of a point that was offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offered {
-    Refused,
-    Taken,
-    /// Taken, and a point of this series gave way.
-    InPlaceOf(usize),
-}
-
 impl Choice {
     /// No groups yet; checks the parameter.
     pub fn new(op: AggregateOp, params: Arc<[f64]>, held: Held, notes: NotesAt) -> Result<Self, QueryError> {
@@ -133,22 +124,21 @@ impl Sink for Choice {
         let heaps = self.groups.entry(group, false, || vec![Vec::new(); steps]);
         let (mut points, mut grown, mut shrunk) = (0, 0, 0);
         for step in series.there().iter() {
-            let chosen =
-                Chosen { value: series.values[step], histogram: series.histogram(step).cloned(), series: number };
-            let bytes = chosen.size_bytes();
-            let offered = match op {
-                AggregateOp::LimitRatio => take_if(in_ratio(sample, self.params[step]), &mut heaps[step], chosen),
-                AggregateOp::LimitK => {
-                    take_if(heaps[step].len() < at_most(self.params[step]), &mut heaps[step], chosen)
-                }
-                _ => offer(op, &mut heaps[step], at_most(self.params[step]), chosen),
+            let (value, heap, param) = (series.values[step], &mut heaps[step], self.params[step]);
+            let wanted = match op {
+                AggregateOp::LimitRatio => in_ratio(sample, param),
+                AggregateOp::LimitK => heap.len() < at_most(param),
+                _ => is_wanted(op, heap, at_most(param), value),
             };
-            match offered {
-                Offered::Refused => continue,
-                Offered::Taken => grown += bytes,
-                Offered::InPlaceOf(other) => shrunk += self.series.release(other),
+            if wanted {
+                let chosen = Chosen { value, histogram: series.histogram(step).cloned(), series: number };
+                let bytes = chosen.size_bytes();
+                match put(op, heap, at_most(param), chosen) {
+                    Some(gone) => shrunk += self.series.release(gone.series),
+                    None => grown += bytes,
+                }
+                points += 1;
             }
-            points += 1;
         }
         self.held.shrink(shrunk);
         if points > 0 {
@@ -209,38 +199,37 @@ fn refuse_count(params: &[f64]) -> Result<(), QueryError> {
     Err(QueryError::Execution(text))
 }
 
-fn take_if(take: bool, heap: &mut Vec<Chosen>, new: Chosen) -> Offered {
-    if take {
-        heap.push(new);
-        Offered::Taken
-    } else {
-        Offered::Refused
-    }
-}
-
 fn at_most(k: f64) -> usize {
     k.max(0.0) as usize
 }
 
-/// Offers a point to the `k` best. Which one of equals goes is decided by the heap's shape, so that it is the same heap as
-/// Prometheus' (`container/heap`): the worst on top.
-fn offer(op: AggregateOp, heap: &mut Vec<Chosen>, k: usize, new: Chosen) -> Offered {
+/// Whether a value belongs to the `k` best, of which the worst is on top of the heap. Which one of equals goes is decided
+/// by the heap's shape, so that it is the same heap as Prometheus' (`container/heap`).
+fn is_wanted(op: AggregateOp, heap: &[Chosen], k: usize, value: f64) -> bool {
     if heap.len() < k {
-        heap.push(new);
-        sift_up(op, heap);
-        return Offered::Taken;
+        return true;
     }
-    let Some(worst) = heap.first_mut() else { return Offered::Refused };
+    let Some(worst) = heap.first() else { return false };
     let better = match op {
-        AggregateOp::TopK => worst.value < new.value,
-        _ => worst.value > new.value,
+        AggregateOp::TopK => worst.value < value,
+        _ => worst.value > value,
     };
-    if better || (worst.value.is_nan() && !new.value.is_nan()) {
-        let gone = std::mem::replace(worst, new);
+    better || (worst.value.is_nan() && !value.is_nan())
+}
+
+/// Puts a point among the chosen; of topk and bottomk one gives way where there are `k` already.
+fn put(op: AggregateOp, heap: &mut Vec<Chosen>, k: usize, chosen: Chosen) -> Option<Chosen> {
+    let best = matches!(op, AggregateOp::TopK | AggregateOp::BottomK);
+    if best && heap.len() >= k {
+        let gone = std::mem::replace(&mut heap[0], chosen);
         sift_down(op, heap);
-        return Offered::InPlaceOf(gone.series);
+        return Some(gone);
     }
-    Offered::Refused
+    heap.push(chosen);
+    if best {
+        sift_up(op, heap);
+    }
+    None
 }
 
 fn sift_up(op: AggregateOp, heap: &mut [Chosen]) {
