@@ -164,3 +164,75 @@ pub fn combine(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::points::Grid;
+    use crate::engine::window::Beyond;
+    use longhaul_chunk::Columns;
+    use longhaul_model::Labels;
+
+    fn histograms(samples: &[(i64, f64)], hint: CounterResetHint) -> HistogramColumns {
+        let of =
+            |(_, count): &(i64, f64)| FloatHistogram { count: *count, reset_hint: hint, ..FloatHistogram::default() };
+        HistogramColumns {
+            t_ms: samples.iter().map(|(t_ms, _)| *t_ms).collect(),
+            values: samples.iter().map(|sample| Arc::new(of(sample))).collect(),
+            ..HistogramColumns::default()
+        }
+    }
+
+    fn windows(grid: Grid, range_ms: i64, extended: Extended) -> Windows {
+        let after_ms = if extended == Extended::Smoothed { 100 } else { 0 };
+        let beyond = Some(Beyond { extended, before_ms: 100, after_ms });
+        Windows { grid, range_ms, offset_ms: 0, at_ms: None, beyond }
+    }
+
+    /// The same as for floats, in `extended.rs`: counts move as counters do.
+    #[test]
+    fn differences_are_those_of_floats() {
+        let samples = histograms(&[(0, 0.0), (10, 10.0), (20, 20.0), (30, 10.0)], CounterResetHint::Unknown);
+        let gain = |at_ms, range_ms, extended| {
+            let edges = edges(&samples.t_ms, &windows(Grid::instant(at_ms), range_ms, extended)).next().unwrap();
+            let named = Named { samples: &samples, metric: "x" };
+            difference(named, &edges, extended, true, &mut Said::default()).map(|gain| gain.count)
+        };
+        assert_eq!(gain(25, 10, Extended::Anchored), Some(10.0), "from 10 at 10 to 20 at 20");
+        assert_eq!(gain(30, 15, Extended::Anchored), Some(20.0), "10 up to 20, then a reset to 10");
+        assert_eq!(gain(60, 20, Extended::Anchored), None, "an anchor alone says nothing");
+        assert_eq!(gain(15, 10, Extended::Smoothed), Some(10.0), "from 5 to 15");
+        assert_eq!(gain(17, 4, Extended::Smoothed), Some(4.0), "both edges between the same two");
+        assert_eq!(
+            gain(25, 10, Extended::Smoothed),
+            Some(10.0),
+            "from 15 to 20, and from the reset at 20 half way to 10"
+        );
+    }
+
+    #[test]
+    fn a_smoothed_selector_interpolates_and_then_carries_on() {
+        let grid = Grid::new(-5, 15, 5);
+        let windows = Windows { range_ms: 100, ..windows(grid, 0, Extended::Smoothed) };
+        let windows = Windows { beyond: windows.beyond.map(|beyond| Beyond { before_ms: 0, ..beyond }), ..windows };
+        let mut samples = Samples {
+            histograms: histograms(&[(0, 0.0), (10, 10.0)], CounterResetHint::NotReset),
+            ..Samples::default()
+        };
+        let find = |samples: &Samples| {
+            let (mut out, mut said) = (SeriesPoints::empty(Labels::empty(), grid.steps), Said::default());
+            instant(samples, "x", &windows, &mut out, &mut said);
+            let found = (0..grid.steps).filter_map(|step| {
+                let histogram = out.histogram(step)?;
+                Some((grid.time_ms(step), histogram.count, histogram.reset_hint))
+            });
+            (found.collect::<Vec<_>>(), said.notes().to_vec())
+        };
+        let (not_reset, unknown) = (CounterResetHint::NotReset, CounterResetHint::Unknown);
+        let (found, notes) = find(&samples);
+        assert_eq!(found, [(0, 0.0, not_reset), (5, 5.0, not_reset), (10, 10.0, not_reset), (15, 10.0, unknown)]);
+        assert!(notes.is_empty());
+        samples.floats = Columns { t_ms: vec![12], values: vec![1.0], ..Columns::default() };
+        assert_eq!(find(&samples), (Vec::new(), vec![Note::MixedInRange("x".to_owned())]));
+    }
+}

@@ -121,3 +121,60 @@ impl Accumulator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast::Span;
+    use crate::engine::annotations::Annotations;
+    use longhaul_model::{CounterResetHint, Labels};
+
+    fn histogram(count: f64, schema: i32, hint: CounterResetHint) -> FloatHistogram {
+        FloatHistogram { count, schema, reset_hint: hint, ..FloatHistogram::default() }
+    }
+
+    /// Folds one step; None is a float. Returns the count of the result and what was said.
+    fn fold(figure: Figure, points: &[Option<FloatHistogram>]) -> (Option<f64>, Vec<String>) {
+        let all = Arc::new(Annotations::default());
+        let notes = NotesAt::new(&all, Span::default());
+        let (mut fold, mut floats) = (HistogramFold::new(figure, 1), Presence::none(1));
+        for point in points {
+            let mut series = SeriesPoints::empty(Labels::from_pairs([("__name__", "x")]), 1);
+            match point {
+                Some(histogram) => series.set_histogram(0, Arc::new(histogram.clone())),
+                None if fold.incompatible().get(0) => {}
+                None => floats.set(0),
+            }
+            fold.add(&series, &floats, &notes);
+        }
+        let results = fold.finish(&mut floats, &notes);
+        let (warnings, infos) = all.render("");
+        (results.first().map(|(_, result)| result.count), [warnings, infos].concat())
+    }
+
+    #[test]
+    fn sums_and_means() {
+        let of = |count| Some(histogram(count, 0, CounterResetHint::Unknown));
+        assert_eq!(fold(Figure::Sum, &[of(1.0), of(1e100), of(1.0), of(-1e100)]), (Some(2.0), vec![]));
+        assert_eq!(fold(Figure::Mean, &[of(1.0), of(2.0), of(6.0)]), (Some(3.0), vec![]));
+        assert_eq!(fold(Figure::Mean, &[of(f64::MAX), of(f64::MAX)]), (Some(f64::MAX), vec![]));
+    }
+
+    #[test]
+    fn what_does_not_go_together_has_no_result() {
+        let (plain, custom) =
+            (histogram(1.0, 0, CounterResetHint::Reset), histogram(1.0, -53, CounterResetHint::Unknown));
+        let not_reset = histogram(1.0, 0, CounterResetHint::NotReset);
+        let mixture = "PromQL warning: encountered a mix of histograms and floats for aggregation";
+        let schemas = "PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas \
+                       for metric name \"x\"";
+        let conflict = "PromQL warning: conflicting counter resets during histogram aggregation";
+        let of = |points: &[Option<&FloatHistogram>]| {
+            fold(Figure::Sum, &points.iter().map(|point| point.cloned()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[Some(&plain), None]), (None, vec![mixture.to_owned()]));
+        assert_eq!(of(&[None, Some(&plain), Some(&custom)]), (None, vec![mixture.to_owned()]));
+        assert_eq!(of(&[Some(&plain), Some(&custom), None]), (None, vec![schemas.to_owned()]));
+        assert_eq!(of(&[Some(&plain), Some(&not_reset)]), (Some(2.0), vec![conflict.to_owned()]));
+    }
+}

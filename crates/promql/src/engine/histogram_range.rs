@@ -267,10 +267,103 @@ pub fn wrong_kind(counter: bool, ends: [&FloatHistogram; 2], metric: &str) -> Op
 
 /// Whether counting began anew between a histogram and the one before: by its start, or by its buckets.
 pub fn is_reset(histograms: &HistogramColumns, index: usize) -> bool {
-    let started = |index: usize| Started {
-        t_ms: histograms.t_ms[index],
-        start_ms: histograms.start_ms.get(index).copied().unwrap_or(0),
-    };
-    let by_start = !histograms.start_ms.is_empty() && starts::is_reset(started(index - 1), started(index));
+    let [before, at] = [index - 1, index].map(|index| Started::of_histogram(histograms, index));
+    let by_start = !histograms.start_ms.is_empty() && starts::is_reset(before, at);
     by_start || histograms.values[index].is_reset_after(&histograms.values[index - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::points::Grid;
+    use crate::engine::select::Naming;
+    use crate::engine::window::Windows;
+    use longhaul_chunk::Columns;
+    use longhaul_model::Labels;
+
+    fn histogram(count: f64, hint: CounterResetHint) -> Arc<FloatHistogram> {
+        Arc::new(FloatHistogram { count, reset_hint: hint, ..FloatHistogram::default() })
+    }
+
+    /// Floats 1, 2 at 10, 20, histograms 3, 5 at 30, 40, float 6 at 50: kinds change twice.
+    fn samples(hint: CounterResetHint) -> Samples {
+        let floats = Columns { t_ms: vec![10, 20, 50], values: vec![1.0, 2.0, 6.0], ..Columns::default() };
+        let values = vec![histogram(3.0, hint), histogram(5.0, hint)];
+        let histograms = HistogramColumns { t_ms: vec![30, 40], values, ..HistogramColumns::default() };
+        Samples { floats, histograms }
+    }
+
+    /// What a function makes of windows of 25 that end at 20, 30, 40, 50, 60: floats, and the counts of histograms.
+    fn evaluate(func: Func, hint: CounterResetHint) -> (Vec<(usize, f64)>, Vec<(usize, f64)>, String) {
+        let windows = Windows { grid: Grid::new(20, 60, 10), range_ms: 25, offset_ms: 0, at_ms: None, beyond: None };
+        let half = || Arc::from([0.5; 5]);
+        let function = RangeFunction {
+            func,
+            windows,
+            args: vec![half(), half()],
+            spans: [Span::default(); 2],
+            naming: Naming { delayed: true, one_name: true },
+            typed: false,
+            tally: None,
+        };
+        let (notes, labels) = (Annotations::default(), Labels::from_pairs([("__name__", "x_total")]));
+        let out = function.evaluate(&labels, &samples(hint), &notes, &Budget::unlimited()).unwrap();
+        let out = out.unwrap_or_else(|| SeriesPoints::empty(Labels::empty(), 5));
+        let histograms = (0..5).filter_map(|step| Some((step, out.histogram(step)?.count))).collect();
+        let (warnings, infos) = notes.render("");
+        (out.points().collect(), histograms, [warnings, infos].concat().join("; "))
+    }
+
+    #[test]
+    fn each_function_has_its_way_with_mixtures() {
+        const MIXTURE: &str = "PromQL warning: encountered a mix of histograms and floats for metric name \"x_total\"";
+        const IGNORED: &str = "PromQL info: ignored histograms in a range containing both floats and histograms for \
+                               metric name \"x_total\"";
+        let of = |func| evaluate(func, CounterResetHint::Unknown);
+        let none: Vec<(usize, f64)> = Vec::new();
+        // The windows hold 1 2; 1 2 H3; 2 H3 H5; H3 H5 6; H5 6.
+        assert_eq!(of(Func::SumOverTime), (vec![(0, 3.0)], none.clone(), MIXTURE.to_owned()));
+        assert_eq!(of(Func::MaxOverTime).0, [(0, 2.0), (1, 2.0), (2, 2.0), (3, 6.0), (4, 6.0)]);
+        assert_eq!(of(Func::MaxOverTime).2, IGNORED);
+        assert_eq!(of(Func::Deriv).0.len(), 2, "two floats are needed");
+        assert_eq!(of(Func::CountOverTime).0, [(0, 2.0), (1, 3.0), (2, 3.0), (3, 3.0), (4, 2.0)]);
+        assert_eq!(of(Func::LastOverTime).0, [(0, 2.0), (3, 6.0), (4, 6.0)]);
+        assert_eq!(of(Func::LastOverTime).1, [(1, 3.0), (2, 5.0)]);
+        assert_eq!(of(Func::FirstOverTime).1, [(3, 3.0), (4, 5.0)]);
+        assert_eq!(of(Func::TsOfLastOverTime).0, [(0, 0.02), (1, 0.03), (2, 0.04), (3, 0.05), (4, 0.05)]);
+        assert_eq!(of(Func::Changes).0, [(0, 1.0), (1, 2.0), (2, 2.0), (3, 2.0), (4, 1.0)]);
+        assert_eq!(of(Func::Resets).0, [(0, 0.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 1.0)], "a change of kind is one");
+        // The last two are floats at the first step, histograms at the third.
+        let (floats, histograms, text) = evaluate(Func::Irate, CounterResetHint::Unknown);
+        assert_eq!((floats, histograms, text), (vec![(0, 100.0)], vec![(2, 200.0)], MIXTURE.to_owned()));
+        let (_, histograms, text) = evaluate(Func::Idelta, CounterResetHint::Gauge);
+        assert_eq!((histograms, text), (vec![(2, 2.0)], MIXTURE.to_owned()));
+        assert!(of(Func::Idelta).2.contains("is not a gauge"));
+        assert!(evaluate(Func::Irate, CounterResetHint::Gauge).2.contains("is not a counter"));
+    }
+
+    #[test]
+    fn windows_of_histograms_add_up() {
+        let windows = Windows { grid: Grid::instant(40), range_ms: 20, offset_ms: 0, at_ms: None, beyond: None };
+        let total = |func, hints: [CounterResetHint; 2]| {
+            let function = RangeFunction {
+                func,
+                windows,
+                args: Vec::new(),
+                spans: [Span::default(); 2],
+                naming: Naming { delayed: true, one_name: true },
+                typed: false,
+                tally: None,
+            };
+            let mut samples = samples(Unknown);
+            samples.histograms.values = vec![histogram(3.0, hints[0]), histogram(5.0, hints[1])];
+            let notes = Annotations::default();
+            let out = function.evaluate(&Labels::empty(), &samples, &notes, &Budget::unlimited()).unwrap().unwrap();
+            (out.histogram(0).unwrap().count, notes.render("").0)
+        };
+        use CounterResetHint::{NotReset, Reset, Unknown};
+        assert_eq!(total(Func::SumOverTime, [Unknown, NotReset]), (8.0, vec![]));
+        let conflict = "PromQL warning: conflicting counter resets during histogram aggregation".to_owned();
+        assert_eq!(total(Func::AvgOverTime, [NotReset, Reset]), (4.0, vec![conflict]));
+    }
 }

@@ -35,10 +35,7 @@ impl<'a> HistogramRate<'a> {
     pub fn new(difference: Difference, samples: &'a HistogramColumns, windows: &Windows, metric: &'a str) -> Self {
         let counter = difference != Difference::Delta;
         let indexes = 1..if counter { samples.values.len() } else { 0 };
-        let started = |index: usize| Started {
-            t_ms: samples.t_ms[index],
-            start_ms: samples.start_ms.get(index).copied().unwrap_or(0),
-        };
+        let started = |index: usize| Started::of_histogram(samples, index);
         let overlap =
             |index: &usize| !samples.start_ms.is_empty() && starts::overlaps(started(index - 1), started(*index));
         Self {
@@ -177,4 +174,100 @@ impl<'a> HistogramRate<'a> {
 fn give_up(own: Said, said: &mut Said) -> Option<FloatHistogram> {
     said.append(own);
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::extrapolate::extrapolated;
+    use crate::engine::points::{Grid, SeriesPoints};
+    use longhaul_chunk::Columns;
+    use longhaul_model::{BucketSpan, Labels};
+    use proptest::prelude::*;
+
+    /// A histogram in which every figure is `count` times a constant.
+    fn proportional(count: f64, schema: i32, hint: CounterResetHint) -> Arc<FloatHistogram> {
+        Arc::new(FloatHistogram {
+            reset_hint: hint,
+            schema,
+            count,
+            sum: 3.0 * count,
+            positive_spans: vec![BucketSpan { offset: 1, length: 2 }],
+            positive_counts: vec![count / 4.0, count * 0.75],
+            ..FloatHistogram::default()
+        })
+    }
+
+    proptest! {
+        /// What a histogram counts moves as a float counter of the same observations does.
+        #[test]
+        fn counts_of_histograms_are_counters(
+            samples in proptest::collection::vec((1i64..40_000, 0u32..50, 0i64..60_000), 1..60),
+            starts in any::<bool>(),
+            range_ms in 1i64..200_000,
+            step_ms in 1_000i64..50_000,
+        ) {
+            let (mut floats, mut histograms) = (Columns::default(), HistogramColumns::default());
+            let mut t_ms = 100_000;
+            for (gap_ms, count, before_ms) in samples {
+                t_ms += gap_ms;
+                let start_ms = if starts { t_ms - before_ms } else { 0 };
+                floats.push_started(start_ms, t_ms, f64::from(count));
+                let histogram = proportional(f64::from(count), 1, CounterResetHint::Unknown);
+                histograms.push_started(start_ms, t_ms, histogram);
+            }
+            let grid = Grid::new(100_000, t_ms + range_ms, step_ms);
+            let windows = Windows { grid, range_ms, offset_ms: 0, at_ms: None, beyond: None };
+            for difference in [Difference::Rate, Difference::Increase, Difference::Delta] {
+                let mut expected = SeriesPoints::empty(Labels::empty(), grid.steps);
+                let overlapping = extrapolated(difference, &floats, &windows, &mut expected);
+                let mut rate = HistogramRate::new(difference, &histograms, &windows, "x");
+                let mut at_all = SeriesPoints::empty(Labels::empty(), grid.steps);
+                crate::engine::window::slide_indexes(&histograms.t_ms, &windows, |step, first, end, end_ms| {
+                    if let Some(result) = rate.stretched(first..end, end_ms, &mut Said::default()) {
+                        at_all.set(step, result.count);
+                        assert!((result.sum - 3.0 * result.count).abs() <= 1e-9 * result.sum.abs());
+                        let filled: f64 = result.positive_counts.iter().sum();
+                        assert!((filled - result.count).abs() <= 1e-9 * result.count.abs());
+                    }
+                });
+                prop_assert_eq!(&at_all.present, &expected.present);
+                for ((_, found), (_, expected)) in at_all.points().zip(expected.points()) {
+                    prop_assert!((found - expected).abs() <= 1e-9 * expected.abs(), "{} is not {}", found, expected);
+                }
+                prop_assert_eq!(rate.overlapping(), overlapping);
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_and_layouts_are_told_of() {
+        let windows = Windows { grid: Grid::instant(40), range_ms: 50, offset_ms: 0, at_ms: None, beyond: None };
+        let told = |difference, values: Vec<Arc<FloatHistogram>>| {
+            let t_ms = (1..=values.len() as i64).map(|n| n * 10).collect();
+            let samples = HistogramColumns { t_ms, values, ..HistogramColumns::default() };
+            let mut said = Said::default();
+            let mut rate = HistogramRate::new(difference, &samples, &windows, "x");
+            let result = rate.stretched(0..samples.t_ms.len(), 40, &mut said);
+            (result.map(|result| (result.schema, result.reset_hint)), said.notes().to_vec())
+        };
+        let metric = || "x".to_owned();
+        let of = |count, schema| proportional(count, schema, CounterResetHint::Unknown);
+        let gauge = |count| proportional(count, 0, CounterResetHint::Gauge);
+        let (rate, delta) = (Difference::Rate, Difference::Delta);
+        let some = |schema| Some((schema, CounterResetHint::Gauge));
+        assert_eq!(told(rate, vec![of(1.0, 0), of(2.0, 0)]), (some(0), vec![]));
+        assert_eq!(told(rate, vec![of(1.0, 3), of(2.0, 1), of(4.0, 2)]), (some(1), vec![]), "the coarsest");
+        assert_eq!(told(rate, vec![gauge(1.0), of(2.0, 0)]), (some(0), vec![Note::NotCounter(metric())]));
+        assert_eq!(told(delta, vec![gauge(1.0), of(2.0, 0)]), (some(0), vec![Note::NotGauge(metric())]));
+        assert_eq!(told(delta, vec![gauge(1.0), gauge(2.0)]), (some(0), vec![]));
+        assert_eq!(
+            told(rate, vec![of(1.0, -53), of(2.0, -53), of(4.0, 0)]),
+            (None, vec![Note::MixedSchemas(metric())])
+        );
+        // Behind a reset the first does not matter.
+        let reset = proportional(1.0, 0, CounterResetHint::Reset);
+        assert_eq!(told(rate, vec![of(9.0, -53), reset, of(4.0, 0)]), (some(0), vec![]));
+        assert_eq!(told(rate, vec![of(9.0, 0)]), (None, vec![]), "one is not enough");
+    }
 }

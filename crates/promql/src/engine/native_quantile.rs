@@ -46,7 +46,8 @@ impl NanObservations {
 /// The quantile `q`.
 ///
 /// It is looked for from the nearer end, so that rounding in the counts of far buckets matters little; with observations
-/// of NaN always from below, for NaN counts as the largest.
+/// of NaN always from below, for NaN counts as the largest. (Prometheus 3.14 then interpolates in the last bucket of all
+/// instead of the one that it has found, which is a slip: here it is the one that was found.)
 pub fn quantile(q: f64, histogram: &FloatHistogram) -> (f64, Option<NanObservations>) {
     if q < 0.0 {
         return (f64::NEG_INFINITY, None);
@@ -180,4 +181,101 @@ pub fn variance(histogram: &FloatHistogram) -> f64 {
         squares = squares.plus(bucket.count * distance * distance);
     }
     squares.total() / histogram.count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longhaul_model::BucketSpan;
+    use longhaul_model::histogram::SCHEMA_CUSTOM;
+    use proptest::prelude::*;
+
+    fn exponential(zero: f64, positive: &[f64], negative: &[f64]) -> FloatHistogram {
+        let span = |counts: &[f64]| vec![BucketSpan { offset: 1, length: counts.len() as u32 }];
+        FloatHistogram {
+            zero_threshold: 0.5,
+            zero_count: zero,
+            count: zero + positive.iter().chain(negative).sum::<f64>(),
+            sum: 1.0,
+            positive_spans: span(positive),
+            positive_counts: positive.to_vec(),
+            negative_spans: span(negative),
+            negative_counts: negative.to_vec(),
+            ..FloatHistogram::default()
+        }
+    }
+
+    fn custom(bounds: &[f64], counts: &[f64]) -> FloatHistogram {
+        FloatHistogram {
+            schema: SCHEMA_CUSTOM,
+            count: counts.iter().sum(),
+            sum: 1.0,
+            positive_spans: vec![BucketSpan { offset: 0, length: counts.len() as u32 }],
+            positive_counts: counts.to_vec(),
+            custom_bounds: bounds.into(),
+            ..FloatHistogram::default()
+        }
+    }
+
+    fn of(q: f64, histogram: &FloatHistogram) -> f64 {
+        quantile(q, histogram).0
+    }
+
+    #[test]
+    fn quantiles_lie_where_observations_would() {
+        // (1, 2] and (2, 4].
+        let two = exponential(0.0, &[2.0, 2.0], &[]);
+        assert_eq!((of(0.25, &two), of(0.75, &two)), (2f64.sqrt(), 8f64.sqrt()));
+        assert_eq!((of(0.0, &two), of(0.5, &two), of(1.0, &two)), (1.0, 2.0, 4.0));
+        assert_eq!(of(0.25, &exponential(0.0, &[], &[2.0, 2.0])), -(8f64.sqrt()));
+        // The zero bucket is linear, and ends at zero where there is nothing on the other side.
+        assert_eq!(of(0.25, &exponential(2.0, &[2.0], &[])), 0.25);
+        assert_eq!(of(0.25, &exponential(2.0, &[], &[])), -0.25);
+        let bounded = custom(&[1.0, 2.0], &[2.0, 2.0, 2.0]);
+        assert_eq!((of(0.5, &bounded), of(1.0, &bounded)), (1.5, 2.0), "an endless bucket begins at its bound");
+        assert_eq!(of(0.1, &custom(&[-1.0, 2.0], &[2.0, 2.0])), -1.0);
+        assert_eq!((of(-0.1, &two), of(1.1, &two)), (f64::NEG_INFINITY, f64::INFINITY));
+        assert!(of(f64::NAN, &two).is_nan() && of(0.5, &FloatHistogram::default()).is_nan());
+    }
+
+    #[test]
+    fn observations_of_nan_count_as_the_largest() {
+        let mut histogram = exponential(0.0, &[2.0, 2.0], &[]);
+        (histogram.count, histogram.sum) = (8.0, f64::NAN);
+        assert_eq!(quantile(0.125, &histogram), (2f64.sqrt(), Some(NanObservations::Skew)));
+        let (value, found) = quantile(0.6, &histogram);
+        assert!(value.is_nan() && found == Some(NanObservations::Answer));
+        assert_eq!(fraction(f64::NEG_INFINITY, f64::INFINITY, &histogram), (0.5, Some(NanObservations::Missing)));
+        // Infinities of both signs have no sum either, but lie in buckets.
+        histogram.count = 4.0;
+        assert_eq!(quantile(0.25, &histogram), (2f64.sqrt(), None));
+    }
+
+    #[test]
+    fn variances_take_the_middle_of_each_bucket() {
+        let bounded = FloatHistogram { sum: 6.0, ..custom(&[1.0, 3.0], &[0.0, 3.0]) };
+        assert_eq!(variance(&bounded), 0.0);
+        let spread = FloatHistogram { sum: 0.0, ..exponential(0.0, &[1.0], &[1.0]) };
+        assert!((variance(&spread) - 2.0).abs() < 1e-12, "the middle of (1, 2] is the root of 2");
+    }
+
+    proptest! {
+        /// The fraction below a quantile is the quantile's rank.
+        #[test]
+        fn fractions_undo_quantiles(
+            zero in 0u32..5,
+            positive in proptest::collection::vec(0u32..9, 0..6),
+            negative in proptest::collection::vec(0u32..9, 0..6),
+            q in 0.0..1.0f64,
+        ) {
+            let counts = |counts: &[u32]| counts.iter().copied().map(f64::from).collect::<Vec<_>>();
+            let histogram = exponential(f64::from(zero), &counts(&positive), &counts(&negative));
+            prop_assume!(histogram.count > 0.0);
+            let (value, _) = quantile(q, &histogram);
+            let (below, _) = fraction(f64::NEG_INFINITY, value, &histogram);
+            // At the edge of empty buckets a quantile is any of their values.
+            let (to, _) = fraction(f64::NEG_INFINITY, value.next_up(), &histogram);
+            prop_assert!(below - 1e-9 <= q && q <= to + 1e-9, "{} lies below {}, which is the quantile {}", below, value, q);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Start timestamps: what a sample says of the time since when its counter counts (0: nothing), as Prometheus reads it
 //! (`promql/functions.go`, `isStartTimestampReset` and `checkStartTimeOverlap`).
 
-use longhaul_chunk::Columns;
+use longhaul_chunk::{Columns, HistogramColumns};
 
 /// Whether a counter was reset between a sample and the one before, going by their starts.
 ///
@@ -32,6 +32,11 @@ pub struct Started {
 impl Started {
     /// Sample `index` of a series.
     pub fn of(samples: &Columns, index: usize) -> Self {
+        Self { t_ms: samples.t_ms[index], start_ms: samples.start_ms.get(index).copied().unwrap_or(0) }
+    }
+
+    /// Histogram `index` of a series.
+    pub fn of_histogram(samples: &HistogramColumns, index: usize) -> Self {
         Self { t_ms: samples.t_ms[index], start_ms: samples.start_ms.get(index).copied().unwrap_or(0) }
     }
 }
