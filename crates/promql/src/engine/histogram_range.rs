@@ -293,8 +293,11 @@ mod tests {
         Samples { floats, histograms }
     }
 
+    /// Values by step.
+    type Points = Vec<(usize, f64)>;
+
     /// What a function makes of windows of 25 that end at 20, 30, 40, 50, 60: floats, and the counts of histograms.
-    fn evaluate(func: Func, hint: CounterResetHint) -> (Vec<(usize, f64)>, Vec<(usize, f64)>, String) {
+    fn evaluate(func: Func, hint: CounterResetHint) -> (Points, Points, String) {
         let windows = Windows { grid: Grid::new(20, 60, 10), range_ms: 25, offset_ms: 0, at_ms: None, beyond: None };
         let half = || Arc::from([0.5; 5]);
         let function = RangeFunction {
@@ -320,7 +323,7 @@ mod tests {
         const IGNORED: &str = "PromQL info: ignored histograms in a range containing both floats and histograms for \
                                metric name \"x_total\"";
         let of = |func| evaluate(func, CounterResetHint::Unknown);
-        let none: Vec<(usize, f64)> = Vec::new();
+        let none = Points::new();
         // The windows hold 1 2; 1 2 H3; 2 H3 H5; H3 H5 6; H5 6.
         assert_eq!(of(Func::SumOverTime), (vec![(0, 3.0)], none.clone(), MIXTURE.to_owned()));
         assert_eq!(of(Func::MaxOverTime).0, [(0, 2.0), (1, 2.0), (2, 2.0), (3, 6.0), (4, 6.0)]);
