@@ -1,11 +1,12 @@
-//! Queries of dashboards on series in memory: 480 samples at 15 s, evaluated over two hours at 30 s.
+//! Queries of dashboards on series in memory: 480 samples at 15 s, evaluated over two hours at 30 s; and their texts.
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::executor::block_on;
 use longhaul_model::{Labels, Sample};
 use longhaul_promql::memory::MemorySource;
-use longhaul_promql::{Budget, Engine, EngineSettings, QueryRequest};
+use longhaul_promql::{Budget, Engine, EngineSettings, ParseOptions, QueryRequest, parse, pretty};
+use std::hint::black_box;
 use std::sync::Arc;
 
 const SAMPLES: i64 = 480;
@@ -89,5 +90,27 @@ fn queries(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, queries);
+/// What a query costs before it reads anything, and what showing it costs.
+fn texts(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("promql_text");
+    let cases = [
+        (
+            "dashboard",
+            "sum by (job) (rate(http_requests_total{cluster=\"eu-west-1\",namespace=\"shop\",job=\"api\"}[5m])) \
+             / on (job) group_left (team) max by (job, team) (job_info{cluster=\"eu-west-1\"}) * 100 > bool 0.5",
+        ),
+        ("regex", "up{instance=~\"10.0.0.(1|2|3):9090\",job!~\"node|mysqld\",path=~\"/api/.*\"}"),
+    ];
+    for (name, query) in cases {
+        group.throughput(Throughput::Bytes(query.len() as u64));
+        let options = ParseOptions::default();
+        group.bench_function(BenchmarkId::new("parse", name), |bencher| {
+            bencher.iter(|| parse(black_box(query), &options).unwrap());
+        });
+        let expr = parse(query, &options).unwrap();
+        group.bench_function(BenchmarkId::new("pretty", name), |bencher| bencher.iter(|| pretty(black_box(&expr))));
+    }
+}
+
+criterion_group!(benches, queries, texts);
 criterion_main!(benches);

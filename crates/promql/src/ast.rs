@@ -1,10 +1,13 @@
 //! The syntax tree: what the parser makes, the checker types, the planner reads and the printer writes.
 
+mod operators;
+
 use crate::functions::Signature;
 use longhaul_model::Matcher;
 use std::fmt;
 
 pub use crate::literal::Text;
+pub use operators::{AggregateOp, BinaryOp, DurationOp, UnaryOp};
 
 /// Where a node stands in the query text, bytes, half-open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,41 +52,6 @@ pub enum ExprKind {
     Matrix(MatrixSelector),
     /// `expr[5m:1m] offset 5m @ 10`
     Subquery(Box<Subquery>),
-}
-
-/// The sign operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnaryOp {
-    /// `+`
-    Plus,
-    /// `-`
-    Minus,
-}
-
-/// The binary operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum BinaryOp {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Mod,
-    Pow,
-    Atan2,
-    /// `</`: what histograms hold below a bound.
-    TrimUpper,
-    /// `>/`: what histograms hold above a bound.
-    TrimLower,
-    Eq,
-    NotEq,
-    Less,
-    LessEq,
-    Greater,
-    GreaterEq,
-    And,
-    Or,
-    Unless,
 }
 
 /// A binary expression.
@@ -131,26 +99,6 @@ pub enum Cardinality {
     OneToMany,
     /// Set operators.
     ManyToMany,
-}
-
-/// The aggregation operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum AggregateOp {
-    Sum,
-    Min,
-    Max,
-    Avg,
-    Count,
-    Group,
-    Stddev,
-    Stdvar,
-    TopK,
-    BottomK,
-    Quantile,
-    CountValues,
-    LimitK,
-    LimitRatio,
 }
 
 /// An aggregation.
@@ -281,18 +229,6 @@ pub enum DurationKind {
     MaxOf(Box<(DurationExpr, DurationExpr)>),
 }
 
-/// The operators between durations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum DurationOp {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Mod,
-    Pow,
-}
-
 /// The types of PromQL's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -376,148 +312,6 @@ impl Expr {
             ExprKind::Call(call) => call.args.iter_mut().try_for_each(visit),
             ExprKind::Subquery(subquery) => visit(&mut subquery.expr),
         }
-    }
-}
-
-impl BinaryOp {
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::Add,
-        Self::Sub,
-        Self::Mul,
-        Self::Div,
-        Self::Mod,
-        Self::Pow,
-        Self::Atan2,
-        Self::TrimUpper,
-        Self::TrimLower,
-        Self::Eq,
-        Self::NotEq,
-        Self::Less,
-        Self::LessEq,
-        Self::Greater,
-        Self::GreaterEq,
-        Self::And,
-        Self::Or,
-        Self::Unless,
-    ];
-
-    /// `==`, `!=`, `<`, `<=`, `>`, `>=`
-    pub fn is_comparison(self) -> bool {
-        matches!(self, Self::Eq | Self::NotEq | Self::Less | Self::LessEq | Self::Greater | Self::GreaterEq)
-    }
-
-    /// `and`, `or`, `unless`
-    pub fn is_set(self) -> bool {
-        matches!(self, Self::And | Self::Or | Self::Unless)
-    }
-}
-
-impl AggregateOp {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Sum,
-        Self::Min,
-        Self::Max,
-        Self::Avg,
-        Self::Count,
-        Self::Group,
-        Self::Stddev,
-        Self::Stdvar,
-        Self::TopK,
-        Self::BottomK,
-        Self::Quantile,
-        Self::CountValues,
-        Self::LimitK,
-        Self::LimitRatio,
-    ];
-
-    /// The type of the parameter, for those that have one.
-    pub fn param_type(self) -> Option<ValueType> {
-        match self {
-            Self::TopK | Self::BottomK | Self::Quantile | Self::LimitK | Self::LimitRatio => Some(ValueType::Scalar),
-            Self::CountValues => Some(ValueType::String),
-            Self::Sum | Self::Min | Self::Max | Self::Avg | Self::Count | Self::Group | Self::Stddev | Self::Stdvar => {
-                None
-            }
-        }
-    }
-
-    /// Whether it stands behind [`ParseOptions::experimental_functions`](crate::ParseOptions::experimental_functions).
-    pub fn is_experimental(self) -> bool {
-        matches!(self, Self::LimitK | Self::LimitRatio)
-    }
-}
-
-/// As a query spells it.
-impl fmt::Display for UnaryOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plus => "+",
-            Self::Minus => "-",
-        })
-    }
-}
-
-/// As a query spells it.
-impl fmt::Display for BinaryOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Add => "+",
-            Self::Sub => "-",
-            Self::Mul => "*",
-            Self::Div => "/",
-            Self::Mod => "%",
-            Self::Pow => "^",
-            Self::Atan2 => "atan2",
-            Self::TrimUpper => "</",
-            Self::TrimLower => ">/",
-            Self::Eq => "==",
-            Self::NotEq => "!=",
-            Self::Less => "<",
-            Self::LessEq => "<=",
-            Self::Greater => ">",
-            Self::GreaterEq => ">=",
-            Self::And => "and",
-            Self::Or => "or",
-            Self::Unless => "unless",
-        })
-    }
-}
-
-/// As a query spells it.
-impl fmt::Display for AggregateOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sum => "sum",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Avg => "avg",
-            Self::Count => "count",
-            Self::Group => "group",
-            Self::Stddev => "stddev",
-            Self::Stdvar => "stdvar",
-            Self::TopK => "topk",
-            Self::BottomK => "bottomk",
-            Self::Quantile => "quantile",
-            Self::CountValues => "count_values",
-            Self::LimitK => "limitk",
-            Self::LimitRatio => "limit_ratio",
-        })
-    }
-}
-
-/// As a query spells it.
-impl fmt::Display for DurationOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Add => "+",
-            Self::Sub => "-",
-            Self::Mul => "*",
-            Self::Div => "/",
-            Self::Mod => "%",
-            Self::Pow => "^",
-        })
     }
 }
 

@@ -30,11 +30,11 @@ impl Query {
                 }
             }
             ExprKind::Matrix(matrix) => {
-                if let Some(offset) = &matrix.selector.offset_expr {
-                    matrix.selector.offset_ms = self.milliseconds(offset)?;
-                }
                 if let Some(range) = &matrix.range_expr {
                     matrix.range_ms = self.positive_milliseconds(range)?;
+                }
+                if let Some(offset) = &matrix.selector.offset_expr {
+                    matrix.selector.offset_ms = self.milliseconds(offset)?;
                 }
             }
             ExprKind::Subquery(subquery) => {

@@ -201,7 +201,7 @@ static SIGNATURES: &[Signature] = &[
         .experimental(),
     Signature::new("end", Func::End, &[], Scalar).experimental(),
     Signature::new("exp", Func::Exp, &[Vector], Vector),
-    Signature::new("first_over_time", Func::FirstOverTime, &[Matrix], Vector).experimental(),
+    Signature::new("first_over_time", Func::FirstOverTime, &[Matrix], Vector),
     Signature::new("floor", Func::Floor, &[Vector], Vector),
     Signature::new("histogram_avg", Func::HistogramAvg, &[Vector], Vector),
     Signature::new("histogram_count", Func::HistogramCount, &[Vector], Vector),

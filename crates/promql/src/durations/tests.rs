@@ -52,6 +52,8 @@ fn durations_without_a_value_are_refused() {
         ("a offset (1 % (1 - 1))", "10:20: modulo by zero"),
         ("a offset (10 ^ 999)", "10:18: duration is NaN or infinite"),
         ("a[(-1) ^ 0.5]", "2:12: duration is NaN or infinite"),
+        ("a[0 * step()] offset (1 % (1 - 1))", "2:12: duration must be greater than 0"),
+        ("a[-1 / (0 * step())]", "2:18: division by zero"),
         ("a[10 ^ 12]", "2:9: duration is out of range"),
     ] {
         assert_eq!(resolved(query).unwrap_err(), wanted, "{query}");
