@@ -1,5 +1,6 @@
 //! A real Prometheus scrapes itself and a real node exporter and remote-writes to us, who are killed in between: what it
-//! holds, we hold, in memory and in the bucket; its tools and a second Prometheus read our blocks.
+//! holds, we hold, in memory and in the bucket; its tools and a second Prometheus read our blocks, and a third one asks us by
+//! remote read and scrapes our federation.
 
 use crate::support::client::Client;
 use crate::support::process::{Longhaul, Process, free_port};
@@ -160,6 +161,11 @@ async fn what_prometheus_holds_we_hold_and_it_reads_our_blocks() {
     assert_eq!(failed, 0.0, "Prometheus gave samples up");
     println!("killed after {replayed} samples; Prometheus sent {retried} samples again");
     expected.assert_same(&Answers::of(&ours, t_ms).await, "memory");
+    let remote_read = format!("remote_read: [{{url: '{}/api/v1/read', read_recent: true}}]\n", server.url);
+    let (mut remote, remote_url) = start_prometheus(&prometheus, dir.path(), "remote", &remote_read).await;
+    let remote_reader = Client::new(&remote_url);
+    expected.assert_same(&Answers::of(&remote_reader, t_ms).await, "a Prometheus that reads from our memory");
+    federated(&prometheus, dir.path(), &server.url, series).await;
 
     peer.terminate().await;
     node.kill();
@@ -167,6 +173,8 @@ async fn what_prometheus_holds_we_hold_and_it_reads_our_blocks() {
     assert_eq!(ours.metric("longhaul_head_samples").await, 0.0);
     assert_eq!(ours.metric("longhaul_parts").await, 0.0);
     expected.assert_same(&Answers::of(&ours, t_ms).await, "bucket");
+    expected.assert_same(&Answers::of(&remote_reader, t_ms).await, "a Prometheus that reads from our bucket");
+    remote.terminate().await;
 
     let copy = dir.path().join("copy");
     let blocks = block_dirs(&dir.path().join("data/bucket"));
@@ -218,6 +226,31 @@ fn configuration(node: &str, longhaul: &str) -> String {
          \x20 queue_config: {{batch_send_deadline: 500ms, min_backoff: 30ms, max_backoff: 500ms}}\n\
          \x20 metadata_config: {{send: true, send_interval: 10s}}\n"
     )
+}
+
+/// A Prometheus that scrapes our newest samples finds about as many as there are series.
+async fn federated(program: &Path, dir: &Path, longhaul: &str, series: usize) {
+    let configuration = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         scrape_configs:\n\
+         - job_name: federate\n\
+         \x20 honor_labels: true\n\
+         \x20 metrics_path: /federate\n\
+         \x20 params: {{'match[]': ['{{job=~\".+\"}}']}}\n\
+         \x20 static_configs: [{{targets: ['{}']}}]\n",
+        longhaul.strip_prefix("http://").unwrap()
+    );
+    let (mut peer, url) = start_prometheus(program, dir, "federate", &configuration).await;
+    let client = Client::new(&url);
+    wait_for("a scrape of our federation", CATCH_UP, async || {
+        let scraped = client.query("scrape_samples_scraped{job=\"federate\"}", &seconds(now_ms())).await;
+        let samples = matrix(&scraped).into_values().flat_map(|points| points.into_values()).next();
+        samples.is_some_and(|samples| samples >= series as f64 * 0.9)
+    })
+    .await;
+    let up = client.query("count(up{job=\"node\"} == 1)", &seconds(now_ms())).await;
+    assert_eq!(count(&matrix(&up)), 1, "a federated sample keeps its labels");
+    peer.terminate().await;
 }
 
 /// Starts a Prometheus with its data in `<dir>/<name>`; `PROMETHEUS` in its configuration becomes its address.

@@ -1,8 +1,8 @@
 //! Head, parts and blocks of one tenant as a single source of series.
 //!
 //! Layer 4. A [`TenantView`] is what a query has pinned; [`TenantSource`] answers the engine's selections from it, and
-//! the look-ups of label names, values and series, and the newest samples ([`Newest`]). [`BlockCache`] keeps opened blocks
-//! of the bucket between queries.
+//! the look-ups of label names, values and series, and hands out samples as they are ([`Reader`], [`Newest`]).
+//! [`BlockCache`] keeps opened blocks of the bucket between queries.
 //!
 //! Knows nothing of HTTP, of writing, or of what a query computes.
 
@@ -10,6 +10,7 @@ mod block_cache;
 mod labels;
 mod newest;
 mod pick;
+mod read;
 mod select;
 mod status;
 mod view;
@@ -17,4 +18,5 @@ mod view;
 pub use block_cache::BlockCache;
 pub use labels::LabelRequest;
 pub use newest::Newest;
+pub use read::{Reader, SeriesSamples};
 pub use view::{TenantSource, TenantView};

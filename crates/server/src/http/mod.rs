@@ -15,6 +15,7 @@ pub(crate) mod labels;
 pub(crate) mod params;
 pub(crate) mod push;
 pub(crate) mod query;
+pub(crate) mod read;
 pub(crate) mod rules;
 pub(crate) mod scraping;
 pub(crate) mod status;
@@ -59,6 +60,7 @@ fn api() -> Router<AppState> {
         .layer(middleware::from_fn(cors::allow));
     // What programs send and read: compressed as their formats have it, and nothing for pages of other origins.
     let protobuf = Router::new()
+        .merge(read::routes())
         .merge(push::routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(cors::refuse));

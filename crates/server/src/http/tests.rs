@@ -4,6 +4,7 @@ mod conformance;
 mod federate;
 mod grafana;
 mod query;
+mod read;
 mod status;
 
 use crate::app::{App, AppState};
@@ -17,8 +18,9 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use longhaul_bucket::Store;
 use longhaul_disk::RealFs;
+use longhaul_head::Verdict;
 use longhaul_ingest::{Ingester, IngesterParts};
-use longhaul_model::{Clock, IdSource, Labels, ManualClock, Sample};
+use longhaul_model::{Clock, IdSource, LabelSection, Labels, ManualClock, Measurement, Sample, TenantId};
 use longhaul_promql::engine::{Engine, EngineSettings};
 use longhaul_query::BlockCache;
 use longhaul_wire::{remote_write, snappy};
@@ -104,6 +106,22 @@ impl Server {
         let request = Request::post("/api/v1/push").header("X-Scope-OrgID", tenant).body(Body::from(body)).unwrap();
         let answer = self.send(request).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
+    }
+}
+
+impl Server {
+    /// Puts samples of any kind where they would come to lie: senders cannot send histograms yet.
+    async fn put(&self, labels: &Labels, samples: Vec<Measurement>) {
+        let tenant = TenantId::anonymous();
+        let offset = self.app.ingester.totals().log_end;
+        let pin = self.app.ingester.pin(&tenant).await.unwrap();
+        let pairs: Vec<(&str, &str)> = labels.iter().collect();
+        let mut section = Vec::new();
+        pairs.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
+        let series = pin.head.create(pin.head.key(&section), &pairs).unwrap();
+        for sample in samples {
+            assert_eq!(pin.head.apply_any(&series, sample, offset, &()), Verdict::Stored);
+        }
     }
 }
 

@@ -5,11 +5,13 @@ use crate::config::{AuthMode, Config};
 use axum::body::Body;
 use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
-use longhaul_model::{Labels, STALE_NAN_BITS, Sample};
-use longhaul_wire::proto::client::MetricFamily;
+use longhaul_model::{BucketSpan, Histogram, Labels, Measurement, STALE_NAN_BITS, Sample, Value};
+use longhaul_wire::proto::client::{MetricFamily, MetricType};
 use prost::Message;
 
 const LOOKBACK_MS: i64 = 300_000;
+
+const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
 async fn load(server: &Server) {
     let stale = f64::from_bits(STALE_NAN_BITS);
@@ -60,9 +62,7 @@ async fn the_newest_samples_are_exposed() {
 async fn protobuf_is_negotiated() {
     let server = Server::start(Config::default()).await;
     load(&server).await;
-    let accept =
-        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,*/*;q=0.1";
-    let answer = federate(&server, "match[]=up", accept).await;
+    let answer = federate(&server, "match[]=up", &format!("{PROTOBUF};q=0.7,*/*;q=0.1")).await;
     assert!(answer.headers[CONTENT_TYPE].to_str().unwrap().starts_with("application/vnd.google.protobuf; proto="));
     let mut rest = answer.bytes.clone();
     let family = MetricFamily::decode_length_delimited(&mut rest).unwrap();
@@ -70,6 +70,38 @@ async fn protobuf_is_negotiated() {
     assert_eq!((family.name(), family.metric.len()), ("up", 3));
     assert_eq!(family.metric[0].untyped.unwrap().value(), 1.0);
     assert_eq!(family.metric[0].timestamp_ms(), NOW_MS - 5000);
+}
+
+/// Native histograms go to those who ask for protobuf.
+#[tokio::test]
+async fn histograms_are_federated() {
+    let server = Server::start(Config::default()).await;
+    load(&server).await;
+    let histogram = |count: u64, sum: f64| Histogram {
+        count,
+        sum,
+        positive_spans: vec![BucketSpan { offset: 2, length: 1 }],
+        positive_deltas: vec![count as i64],
+        ..Histogram::default()
+    };
+    let at = |t_ms: i64, it: Histogram| Measurement { t_ms, start_ms: 0, value: Value::Histogram(it.into()) };
+    let labels = |name: &str| Labels::from_pairs([("__name__", name), ("kind", "native")]);
+    let (old, new) = (at(NOW_MS - 15_000, histogram(3, 10.0)), at(NOW_MS, histogram(4, 12.5)));
+    server.put(&labels("sizes"), vec![old, new]).await;
+    let ended = at(NOW_MS, histogram(0, f64::from_bits(STALE_NAN_BITS)));
+    server.put(&labels("ended"), vec![at(NOW_MS - 15_000, histogram(1, 1.0)), ended]).await;
+    for place in ["the head", "the bucket"] {
+        let query = "match[]=%7Bkind%3D%22native%22%7D";
+        assert_eq!(federate(&server, query, "text/plain").await.body, "", "{place}");
+        let mut answer = federate(&server, query, PROTOBUF).await.bytes;
+        let family = MetricFamily::decode_length_delimited(&mut answer).unwrap();
+        assert!(answer.is_empty(), "{place}");
+        assert_eq!((family.name(), family.r#type(), family.metric.len()), ("sizes", MetricType::Histogram, 1));
+        let found = family.metric[0].histogram.as_ref().unwrap();
+        assert_eq!((found.sample_count_float(), found.sample_sum()), (4.0, 12.5), "{place}");
+        assert_eq!((found.positive_span[0].offset(), &found.positive_count[..]), (2, &[4.0][..]), "{place}");
+        server.app.ingester.flush(None).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ async fn unknown_paths_and_preflights_are_answered() {
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::NOT_FOUND, "404 page not found\n"), "{path}");
     }
     let open = ["/api/v1/query", "/prometheus/api/v1/nope", "/api/v1/admin/tsdb/snapshot"];
-    let closed = ["/api/v1/push", "/prometheus/api/v1/push"];
+    let closed = ["/api/v1/read", "/prometheus/api/v1/push"];
     for path in open.into_iter().chain(closed) {
         let request = Request::options(path).header(ORIGIN, "https://example.org").body(Body::empty());
         let answer = server.send(request.unwrap()).await;
@@ -197,7 +197,7 @@ async fn unknown_paths_and_preflights_are_answered() {
         let allowed = answer.headers.get("access-control-allow-origin");
         assert_eq!(allowed.is_some_and(|origin| origin == "*"), open.contains(&path), "{path}");
     }
-    for path in ["/api/v1/query", "/api/v1/push"] {
+    for path in ["/api/v1/query", "/api/v1/read"] {
         let request = Request::delete(path).body(Body::empty());
         let answer = server.send(request.unwrap()).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (405, "Method Not Allowed\n"), "{path}");
