@@ -78,7 +78,7 @@ impl Late {
         self.encode_run(range, RUN_CHUNK_SAMPLES, out);
     }
 
-    /// Makes late chunks of everything in `range` that is in none; returns by how many bytes the series grew.
+    /// Makes late chunks of everything in `range` that is in none.
     pub(crate) fn seal_runs(&mut self, range: TimeRange, settings: &HeadSettings) {
         while let Some(t_ms) = self.first_in_run(range) {
             self.seal(aligned(t_ms, settings.block_range_ms), settings);
