@@ -125,8 +125,8 @@ impl VectorOperator {
             let group = &mut groups[at].1;
             if number < many_len { group.many.push(series) } else { group.one.push(series) }
         }
-        for (key, group) in groups {
-            let one_there = self.unique_side(&key, &group.one, &active, swapped)?;
+        let ones_there = self.unique_sides(&groups, &active, swapped)?;
+        for ((key, group), one_there) in groups.into_iter().zip(ones_there) {
             let mut matched = Presence::none(self.steps);
             let mut results = Results { all: &mut out, met: HashMap::default() };
             for many in &group.many {
@@ -154,6 +154,22 @@ impl VectorOperator {
         if fill.is_some() { Presence::all(self.steps) } else { union(side, self.steps) }
     }
 
+    /// The steps at which each group's one-side is there. Refuses before anything is matched, as Prometheus does; of several
+    /// groups the one that comes first by its key, since their order may be a matter of `sort`.
+    fn unique_sides(
+        &self,
+        groups: &[(Labels, Group)],
+        active: &Presence,
+        swapped: bool,
+    ) -> Result<Vec<Presence>, QueryError> {
+        let unique_side = |(key, group): &(Labels, Group)| self.unique_side(key, &group.one, active, swapped);
+        let all: Result<_, _> = groups.iter().map(unique_side).collect();
+        all.or_else(|error| {
+            let refusals = groups.iter().filter_map(|group| Some((&group.0, unique_side(group).err()?)));
+            Err(refusals.min_by(|(a, _), (b, _)| a.cmp(b)).map_or(error, |(_, first)| first))
+        })
+    }
+
     /// The one-side of a group must have at most one series at every step.
     fn unique_side(
         &self,
@@ -163,14 +179,16 @@ impl VectorOperator {
         swapped: bool,
     ) -> Result<Presence, QueryError> {
         let mut there = Presence::none(self.steps);
-        for (number, series) in one.iter().enumerate() {
+        for series in one {
             let mut clash = there.clone();
             clash.intersect(&series.there());
             clash.intersect(active);
             if let Some(step) = clash.iter().next() {
-                let first = one[..number].iter().find(|other| other.there().get(step)).unwrap_or(series);
-                let (first, second) =
-                    (first.labels.clone().min(series.labels.clone()), first.labels.clone().max(series.labels.clone()));
+                // Whatever order they came in, which `sort` may have changed, the same two are named.
+                let mut there: Vec<&Labels> =
+                    one.iter().filter(|series| series.there().get(step)).map(|series| &series.labels).collect();
+                there.sort();
+                let (first, second) = (there[0], there[1]);
                 return Err(QueryError::execution(format!(
                     "found duplicate series for the match group {key} on the {} hand-side of the operation: \
                      [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side",
