@@ -209,13 +209,13 @@ impl Run {
                 Some(vector) => Ok(vector),
                 None => self.collect(self.pipe(&node).await?).await,
             },
-            NodeKind::OverRange { function, input, .. } if function.func == Func::AbsentOverTime => {
+            NodeKind::OverRange { function, input, input_span, args } if function.func == Func::AbsentOverTime => {
                 let labels = match input {
                     RangeInput::Selector { fetch, .. } => absent::labels_of(&self.plan.fetches[*fetch].matchers),
                     RangeInput::Subquery { .. } => Labels::empty(),
                 };
-                let there =
-                    self.drive(self.pipe(&node).await?, |series| series.there().into_owned(), Absent::new(grid.steps));
+                let present = self.over_range(function.func, input, *input_span, args, &node).await?;
+                let there = self.drive(present, |series| series.there().into_owned(), Absent::new(grid.steps));
                 self.held(there.await?.finish(labels))
             }
             NodeKind::Info { input, selector } => self.info(input, selector, self.tally(&node, true)).await,

@@ -44,6 +44,8 @@ impl Run {
                 let merges = *answer != Answer::Value && !naming.one_name;
                 Some(self.fetched(*fetch, decode, node.grid.steps, merges).await?)
             }
+            // Absence is a matter of all series, not of each.
+            NodeKind::OverRange { function, .. } if function.func == Func::AbsentOverTime => None,
             NodeKind::OverRange { function, input, input_span, args } => {
                 Some(self.over_range(function.func, input, *input_span, args, &node).await?)
             }
@@ -119,7 +121,8 @@ impl Run {
         Ok(Some(pipe.then(self.delayed, stage)))
     }
 
-    async fn over_range(
+    /// A function over the windows of each series; `absent_over_time` yields where a series is there.
+    pub(super) async fn over_range(
         self: &Arc<Self>,
         func: Func,
         input: &RangeInput,

@@ -55,6 +55,25 @@ fn the_deepest_tree_fits_the_stack() {
 }
 
 #[test]
+fn absence_over_time_is_one_series_to_what_is_around_it() {
+    let source = counters(3);
+    for (text, expected) in [
+        ("absent_over_time(x_total[1m])", None),
+        ("sum(absent_over_time(x_total[1m]))", None),
+        ("absent_over_time(x_total[1m]) + 1", None),
+        ("-absent_over_time(x_total[1m])", None),
+        ("abs(absent_over_time(x_total[1m]))", None),
+        ("count(absent_over_time(y_total{i=\"1\"}[1m]))", Some(1.0)),
+        ("absent_over_time(y_total{i=\"1\"}[1m]) * 3", Some(3.0)),
+        ("-absent_over_time(y_total{i=\"1\"}[1m])", Some(-1.0)),
+    ] {
+        let Ok(QueryResult { value: Value::Matrix(series), .. }) = run(text, &source) else { panic!("{text}") };
+        let values: Vec<f64> = series.iter().flat_map(|series| series.points.values.iter().copied()).collect();
+        assert_eq!(values, expected.map_or(vec![], |value| vec![value; 21]), "{text}");
+    }
+}
+
+#[test]
 fn any_number_of_threads_and_any_batches_give_the_same_bits() {
     let source = counters(700);
     let queries = [

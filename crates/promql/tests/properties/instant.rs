@@ -36,6 +36,9 @@ fn compare(query: &str) -> Result<(), TestCaseError> {
     if query.contains("step()") {
         return Ok(()); // an instant has none
     }
+    if query.contains("sort") && ["limitk", "topk", "bottomk"].iter().any(|first| query.contains(first)) {
+        return Ok(()); // these take the first of equals, and only an instant is sorted
+    }
     ENGINES.iter().try_for_each(|engine| compare_on(engine, query))
 }
 
