@@ -11,6 +11,7 @@
 mod commit;
 mod deletion;
 mod error;
+mod history;
 mod manifest;
 mod probe;
 mod remote_files;
@@ -20,8 +21,12 @@ mod upload;
 mod url;
 
 pub use commit::OperationId;
+pub use deletion::BlockObject;
 pub use error::{BucketError, CommitError, Rejected, Result};
-pub use manifest::{Deletion, LiveBlock, Manifest, QuarantinedBlock, RetiredBlock, Through, ThroughEntry};
+pub use history::{StoredVersion, TrimBoundary};
+pub use manifest::{
+    BlockAddress, Deletion, LiveBlock, Manifest, Place, QuarantinedBlock, RetiredBlock, Through, ThroughEntry,
+};
 pub use probe::probe;
 pub use store::{Store, StoreMetrics};
 pub use tenant_store::TenantStore;

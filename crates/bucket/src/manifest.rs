@@ -40,11 +40,32 @@ pub struct Manifest {
     hash: [u8; 32],
 }
 
+/// Whose folder a block's own folder lies in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// The tenant's, where ours are and Mimir's and Cortex'.
+    #[default]
+    Tenant,
+    /// The store's uppermost, where Thanos and Prometheus have them.
+    Root,
+}
+
+/// Where to find a block's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockAddress {
+    /// The block, after which its folder is named.
+    pub id: BlockId,
+    /// Where that folder lies.
+    pub place: Place,
+}
+
 /// A block that queries read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveBlock {
     /// Its id.
     pub id: BlockId,
+    /// Where it lies.
+    pub place: Place,
     /// Its time range.
     pub range: TimeRange,
     /// Compaction level, from 1.
@@ -72,6 +93,8 @@ pub struct LiveBlock {
 pub struct RetiredBlock {
     /// Its id.
     pub id: BlockId,
+    /// Where it lies.
+    pub place: Place,
     /// When it was retired, ms since the epoch.
     pub since_ms: i64,
     /// The blocks that took its place; none if its data was dropped.
@@ -146,12 +169,18 @@ impl Manifest {
 }
 
 impl LiveBlock {
-    /// What the manifest says of a block whose objects take `size_bytes` together.
+    /// Where its objects are.
+    pub fn address(&self) -> BlockAddress {
+        BlockAddress { id: self.id, place: self.place }
+    }
+
+    /// What the manifest says of a block in its tenant's folder whose objects take `size_bytes` together.
     pub fn new(meta: &BlockMeta, size_bytes: u64) -> Self {
         let ours = meta.longhaul.as_ref();
         let sources = &meta.compaction.sources;
         Self {
             id: meta.ulid,
+            place: Place::Tenant,
             range: meta.range(),
             level: meta.compaction.level,
             resolution_ms: meta.resolution_ms(),
@@ -163,6 +192,26 @@ impl LiveBlock {
             content_hash: ours.map_or_else(ContentHash::default, |ours| ours.content_hash),
             format: ours.map_or(0, |ours| ours.version),
         }
+    }
+}
+
+impl RetiredBlock {
+    /// Where its objects are.
+    pub fn address(&self) -> BlockAddress {
+        BlockAddress { id: self.id, place: self.place }
+    }
+}
+
+impl BlockAddress {
+    /// A block of ours: in its tenant's folder.
+    pub fn of_tenant(id: BlockId) -> Self {
+        Self { id, place: Place::Tenant }
+    }
+}
+
+impl std::fmt::Display for BlockAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
     }
 }
 

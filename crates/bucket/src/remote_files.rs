@@ -1,11 +1,11 @@
 //! A block's files in the bucket, read by ranged GETs: the remote twin of `block::LocalFiles`.
 
 use crate::error::BucketError;
+use crate::manifest::BlockAddress;
 use crate::store::COALESCE_GAP_BYTES;
 use crate::tenant_store::TenantStore;
 use bytes::Bytes;
 use longhaul_block::{BlockFile, BlockFiles, ReadError};
-use longhaul_model::BlockId;
 use object_store::path::Path as Key;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,19 +16,19 @@ use tokio::runtime::Handle;
 #[derive(Debug)]
 pub(crate) struct RemoteFiles {
     tenant_store: TenantStore,
-    id: BlockId,
+    block: BlockAddress,
     handle: Handle,
     /// Objects of a block never change, so a size is asked for once.
     sizes: Mutex<HashMap<BlockFile, u64>>,
 }
 
 impl RemoteFiles {
-    pub(crate) fn new(tenant_store: TenantStore, id: BlockId, handle: Handle) -> Self {
-        Self { tenant_store, id, handle, sizes: Mutex::default() }
+    pub(crate) fn new(tenant_store: TenantStore, block: BlockAddress, handle: Handle) -> Self {
+        Self { tenant_store, block, handle, sizes: Mutex::default() }
     }
 
     fn key(&self, file: BlockFile) -> Key {
-        self.tenant_store.block_key(self.id, &file.path())
+        self.tenant_store.block_key(self.block, &file.path())
     }
 
     async fn fetch(&self, file: BlockFile, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ReadError> {

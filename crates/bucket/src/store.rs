@@ -177,6 +177,14 @@ impl Store {
         }
     }
 
+    /// What time it is by the store's own clock, ms since the epoch: when an object was written just now. Stores may
+    /// tell whole seconds only.
+    pub async fn now_ms(&self) -> Result<i64> {
+        let key = self.key("_longhaul/clock");
+        self.put(&key, Bytes::new()).await?;
+        Ok(self.head(&key).await?.last_modified.timestamp_millis())
+    }
+
     /// Deletes an object; one that is not there is no error.
     pub(crate) async fn delete(&self, key: &Key) -> Result<()> {
         match self.call(&self.metrics.deletes, key, self.inner.delete(key)).await {
@@ -203,9 +211,9 @@ impl Store {
         Ok(objects)
     }
 
-    /// The names of the folders directly below the prefix.
-    pub(crate) async fn folders(&self) -> Result<Vec<String>> {
-        let folder = (!self.prefix.is_root()).then_some(&self.prefix);
+    /// The names of the folders directly below `folder`, or below the prefix.
+    pub(crate) async fn folders(&self, folder: Option<&Key>) -> Result<Vec<String>> {
+        let folder = folder.or((!self.prefix.is_root()).then_some(&self.prefix));
         let found = self.call(&self.metrics.lists, &self.prefix, self.inner.list_with_delimiter(folder)).await?;
         Ok(found.common_prefixes.iter().filter_map(|folder| folder.filename().map(str::to_owned)).collect())
     }

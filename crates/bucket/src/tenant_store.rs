@@ -5,13 +5,12 @@
 //! (**I-MAN-3**).
 
 use crate::error::{BucketError, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{BlockAddress, Manifest, Place};
 use crate::remote_files::RemoteFiles;
 use crate::store::Store;
 use futures::{StreamExt, TryStreamExt};
 use longhaul_block::{BlockFiles, BlockMeta};
-use longhaul_model::{BlockId, TenantId};
-use object_store::PutMode;
+use longhaul_model::TenantId;
 use object_store::path::Path as Key;
 use std::sync::Arc;
 
@@ -47,12 +46,12 @@ impl TenantStore {
     /// tenant that it misses is found by its first write or query, which reads the manifest by its key.
     pub async fn tenants(store: &Store) -> Result<Vec<TenantId>> {
         // Folders of others, `__mimir_cluster` for one, are no tenants.
-        let names = store.folders().await?;
+        let names = store.folders(None).await?;
         let candidates = names.iter().filter_map(|name| TenantId::parse(name).ok());
         let asked = candidates.map(|tenant| async move {
             let this = Self::new(store.clone(), tenant.clone());
-            let found = store.exists(&this.hint_key()).await?
-                || !store.list(&this.key("_longhaul/manifest"), 1).await?.is_empty();
+            let found =
+                store.exists(&this.hint_key()).await? || !store.list(&this.versions_folder(), 1).await?.is_empty();
             Ok::<_, BucketError>(found.then_some(tenant))
         });
         let found: Vec<_> = futures::stream::iter(asked).buffer_unordered(DISCOVERIES_MAX).try_collect().await?;
@@ -90,7 +89,8 @@ impl TenantStore {
         if newest > 1 {
             match self.load_version(newest - 1).await {
                 Ok(previous) => self.check_follows(&manifest, &previous)?,
-                Err(error) if error.is_not_found() && newest <= self.trim_boundary().await? => {}
+                // What lies below the boundary is no part of the truth, be it there, damaged or gone.
+                Err(_) if newest <= self.trim_boundary().await? => {}
                 Err(error) if error.is_not_found() => {
                     return Err(BucketError::corrupt(
                         &self.version_key(newest - 1),
@@ -137,50 +137,16 @@ impl TenantStore {
         Manifest::decode(&key, version, &self.store.get(&key).await?)
     }
 
-    /// Declares the versions below `boundary` gone, then deletes them, oldest first. The newest version and at least
-    /// one before it should stay above the boundary; deciding that is the caller's (versions of the last 7 days).
-    ///
-    /// The boundary only ever rises. Where the store cannot compare and swap (local directories), runs of this
-    /// function must not overlap. [`BucketError::NotFound`] if version `boundary` is not there itself.
-    pub async fn trim_versions(&self, boundary: u64) -> Result<()> {
-        self.store.head(&self.version_key(boundary)).await?;
-        let key = self.trim_key();
-        let text = bytes::Bytes::from(boundary.to_string());
-        let (known, mode) = match self.store.get_versioned(&key).await {
-            Ok((bytes, version)) => (parse_number(&key, &bytes)?, PutMode::Update(version)),
-            Err(error) if error.is_not_found() => (0, PutMode::Create),
-            Err(error) => return Err(error),
-        };
-        if known >= boundary {
-            return Ok(());
-        }
-        match self.store.put_with(&key, text.clone(), mode).await {
-            Err(BucketError::Store { source: object_store::Error::NotImplemented { .. }, .. }) => {
-                self.store.put(&key, text).await?;
-            }
-            written => written?,
-        }
-        for version in known.max(1)..boundary {
-            self.store.delete(&self.version_key(version)).await?;
-        }
-        Ok(())
-    }
-
     /// `meta.json` of a block.
-    pub async fn block_meta(&self, id: BlockId) -> Result<BlockMeta> {
-        let json = self.store.get(&self.block_key(id, "meta.json")).await?;
-        BlockMeta::parse(&json).map_err(|source| BucketError::Block { id, source })
+    pub async fn block_meta(&self, block: BlockAddress) -> Result<BlockMeta> {
+        let json = self.store.get(&self.block_key(block, "meta.json")).await?;
+        BlockMeta::parse(&json).map_err(|source| BucketError::Block { id: block.id, source })
     }
 
     /// Ranged reads of a block's files, for threads that may block: each read waits for `handle`'s runtime, and
     /// panics on one of its worker threads.
-    pub fn block_files(&self, id: BlockId, handle: tokio::runtime::Handle) -> Arc<dyn BlockFiles> {
-        Arc::new(RemoteFiles::new(self.clone(), id, handle))
-    }
-
-    /// The boundary below which versions of the manifest are gone; 0 if none are.
-    pub(crate) async fn trim_boundary(&self) -> Result<u64> {
-        Ok(self.number(self.trim_key()).await?.unwrap_or(0))
+    pub fn block_files(&self, block: BlockAddress, handle: tokio::runtime::Handle) -> Arc<dyn BlockFiles> {
+        Arc::new(RemoteFiles::new(self.clone(), block, handle))
     }
 
     /// Best effort: a hint that is missing or old costs a few requests, nothing else.
@@ -203,19 +169,35 @@ impl TenantStore {
         self.key(&format!("_longhaul/manifest/{version:020}"))
     }
 
-    pub(crate) fn block_key(&self, id: BlockId, file: &str) -> Key {
-        self.key(&format!("{id}/{file}"))
+    pub(crate) fn block_key(&self, block: BlockAddress, file: &str) -> Key {
+        self.placed(block.place, &format!("{}/{file}", block.id))
     }
 
-    pub(crate) fn block_folder(&self, id: BlockId) -> Key {
-        self.key(&id.to_string())
+    pub(crate) fn block_folder(&self, block: BlockAddress) -> Key {
+        self.placed(block.place, &block.id.to_string())
+    }
+
+    fn placed(&self, place: Place, path: &str) -> Key {
+        match place {
+            Place::Tenant => self.key(path),
+            Place::Root => self.store.key(path),
+        }
+    }
+
+    /// The tenant's folder.
+    pub(crate) fn folder(&self) -> Key {
+        self.store.key(self.tenant.as_str())
+    }
+
+    pub(crate) fn versions_folder(&self) -> Key {
+        self.key("_longhaul/manifest")
     }
 
     fn hint_key(&self) -> Key {
         self.key("_longhaul/manifest/hint")
     }
 
-    fn trim_key(&self) -> Key {
+    pub(crate) fn trim_key(&self) -> Key {
         self.key("_longhaul/manifest/trim")
     }
 
@@ -246,7 +228,7 @@ impl TenantStore {
     }
 
     /// A small object that holds a decimal number.
-    async fn number(&self, key: Key) -> Result<Option<u64>> {
+    pub(crate) async fn number(&self, key: Key) -> Result<Option<u64>> {
         match self.store.get(&key).await {
             Ok(bytes) => parse_number(&key, &bytes).map(Some),
             Err(error) if error.is_not_found() => Ok(None),
@@ -255,7 +237,7 @@ impl TenantStore {
     }
 }
 
-fn parse_number(key: &Key, bytes: &[u8]) -> Result<u64> {
+pub(crate) fn parse_number(key: &Key, bytes: &[u8]) -> Result<u64> {
     let number = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok());
     number.ok_or_else(|| BucketError::corrupt(key, "expected a decimal number"))
 }

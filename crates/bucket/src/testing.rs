@@ -1,6 +1,6 @@
 //! Stores that misbehave on request and record what they are asked, and values to put into them.
 
-use crate::manifest::LiveBlock;
+use crate::manifest::{BlockAddress, LiveBlock, Place};
 use crate::store::Store;
 use crate::tenant_store::TenantStore;
 use futures::StreamExt;
@@ -230,6 +230,11 @@ pub(crate) fn id(n: u64) -> BlockId {
     BlockId::from_parts(n, u128::from(n))
 }
 
+/// A block of the tenant's own.
+pub(crate) fn at(n: u64) -> BlockAddress {
+    BlockAddress::of_tenant(id(n))
+}
+
 pub(crate) fn hours(start: i64, end: i64) -> TimeRange {
     TimeRange::new(start * HOUR_MS, end * HOUR_MS)
 }
@@ -241,6 +246,7 @@ pub(crate) fn coverage(range: TimeRange, from: u64, to: u64) -> Coverage {
 pub(crate) fn block(n: u64, range: TimeRange) -> LiveBlock {
     LiveBlock {
         id: id(n),
+        place: Place::Tenant,
         range,
         level: 1,
         resolution_ms: 0,

@@ -1,6 +1,7 @@
 //! A block's directory becomes objects, `meta.json` last, so that whatever looks like a block is whole.
 
 use crate::error::{BucketError, Result};
+use crate::manifest::BlockAddress;
 use crate::tenant_store::TenantStore;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -44,10 +45,16 @@ impl TenantStore {
             return Err(local(std::io::Error::new(std::io::ErrorKind::NotFound, "meta.json is missing")));
         }
         for (path, size_bytes) in &files {
-            self.upload_file(fs, &dir.join(path), &self.block_key(meta.ulid, path), *size_bytes).await?;
+            self.upload_file(
+                fs,
+                &dir.join(path),
+                &self.block_key(BlockAddress::of_tenant(meta.ulid), path),
+                *size_bytes,
+            )
+            .await?;
         }
         for (path, sent_bytes) in &files {
-            let key = self.block_key(meta.ulid, path);
+            let key = self.block_key(BlockAddress::of_tenant(meta.ulid), path);
             let found_bytes = self.store.head(&key).await?.size;
             if found_bytes != *sent_bytes {
                 return Err(BucketError::WrongSize { key, sent_bytes: *sent_bytes, found_bytes });

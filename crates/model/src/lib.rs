@@ -23,7 +23,7 @@ pub use histogram::{
     Bucket, BucketSpan, Combined, CounterResetHint, FloatHistogram, Histogram, HistogramError, HistogramMean,
     HistogramSum, IncompatibleSchemas,
 };
-pub use id::{BlockId, IdSource, LogId};
+pub use id::{BlockId, IdSource, LogId, is_tagged};
 pub use label_section::LabelSection;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher, MatcherError};

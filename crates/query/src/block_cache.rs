@@ -1,8 +1,8 @@
 //! Opened blocks of the bucket: opening one costs a round to the store, so it is done once for many queries.
 
 use longhaul_block::{Block, BlockError};
-use longhaul_bucket::{BucketError, TenantStore};
-use longhaul_model::{BlockId, TenantId};
+use longhaul_bucket::{BlockAddress, BucketError, TenantStore};
+use longhaul_model::TenantId;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 /// Keeps the most useful opened blocks of all tenants. Blocks never change, so nothing in here goes stale.
 #[derive(Debug)]
 pub struct BlockCache {
-    blocks: Cache<(TenantId, BlockId), Arc<Block>>,
+    blocks: Cache<(TenantId, BlockAddress), Arc<Block>>,
 }
 
 /// Why a block cannot be opened.
@@ -28,12 +28,17 @@ impl BlockCache {
         Self { blocks: Cache::new(blocks_max) }
     }
 
-    /// The block `id` of a tenant, opened at most once at a time. Blocks the thread.
-    pub(crate) fn open(&self, store: &TenantStore, id: BlockId, handle: &Handle) -> Result<Arc<Block>, OpenError> {
-        let key = (store.tenant().clone(), id);
+    /// A block of a tenant, opened at most once at a time. Blocks the thread.
+    pub(crate) fn open(
+        &self,
+        store: &TenantStore,
+        block: BlockAddress,
+        handle: &Handle,
+    ) -> Result<Arc<Block>, OpenError> {
+        let key = (store.tenant().clone(), block);
         self.blocks.get_or_insert_with(&key, || {
-            let meta = handle.block_on(store.block_meta(id))?;
-            Ok(Arc::new(Block::open(store.block_files(id, handle.clone()), meta)?))
+            let meta = handle.block_on(store.block_meta(block))?;
+            Ok(Arc::new(Block::open(store.block_files(block, handle.clone()), meta)?))
         })
     }
 }

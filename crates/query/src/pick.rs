@@ -1,22 +1,22 @@
 //! Which blocks of a manifest a query reads, and in which order of precedence: a pure function.
 
-use longhaul_bucket::{LiveBlock, Manifest};
-use longhaul_model::{BlockId, TimeRange};
+use longhaul_bucket::{BlockAddress, LiveBlock, Manifest};
+use longhaul_model::TimeRange;
 
 /// The raw blocks that may hold samples of `range`, in rising precedence: foreign ones first, ours by how far into the
 /// log they reach, then by the time of their ids.
-pub(crate) fn blocks(manifest: &Manifest, range: TimeRange) -> Vec<BlockId> {
+pub(crate) fn blocks(manifest: &Manifest, range: TimeRange) -> Vec<BlockAddress> {
     let mut picked: Vec<&LiveBlock> = manifest.blocks_in(range).filter(|block| block.resolution_ms == 0).collect();
     let reach = |block: &LiveBlock| block.coverage.iter().map(|stretch| stretch.to).max().unwrap_or(0);
     picked.sort_by_key(|block| (block.format > 0, reach(block), block.id));
-    picked.into_iter().map(|block| block.id).collect()
+    picked.into_iter().map(LiveBlock::address).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use longhaul_block::{BlockMeta, Coverage};
-    use longhaul_model::LogId;
+    use longhaul_model::{BlockId, LogId};
 
     fn live(n: u128, range: TimeRange, to: Option<u64>) -> LiveBlock {
         let mut block = LiveBlock::new(&BlockMeta::new(BlockId::from_parts(n as u64, n), range), 0);
@@ -36,7 +36,8 @@ mod tests {
         let mut manifest = Manifest::default();
         manifest.blocks =
             vec![live(1, range, Some(50)), live(2, range, Some(20)), live(3, range, None), elsewhere, coarse];
-        let picked: Vec<u128> = blocks(&manifest, TimeRange::new(50, 100)).iter().map(BlockId::random).collect();
+        let picked: Vec<u128> =
+            blocks(&manifest, TimeRange::new(50, 100)).iter().map(|block| block.id.random()).collect();
         assert_eq!(picked, [3, 2, 1]);
     }
 }

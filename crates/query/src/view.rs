@@ -57,9 +57,9 @@ impl TenantSource {
     pub(crate) fn open(&self, range: TimeRange, handle: &Handle) -> Result<Sources, SourceError> {
         let view = &self.view;
         let mut blocks = Vec::new();
-        for id in pick::blocks(&view.manifest, range) {
-            let opened = self.blocks.open(&view.store, id, handle);
-            blocks.push(opened.map_err(|error| SourceError::Storage(format!("block {id}: {error}")))?);
+        for block in pick::blocks(&view.manifest, range) {
+            let opened = self.blocks.open(&view.store, block, handle);
+            blocks.push(opened.map_err(|error| SourceError::Storage(format!("block {block}: {error}")))?);
         }
         blocks.extend(self.local(range).cloned());
         Ok(Sources { blocks, head: view.head.clone() })

@@ -4,7 +4,7 @@
 //! A format version says everything: fields that it does not name are refused, since a program that carried a field
 //! along without understanding it could commit a version that breaks what the field promises.
 
-use super::{Deletion, LiveBlock, Manifest, QuarantinedBlock, RetiredBlock, Through};
+use super::{Deletion, LiveBlock, Manifest, Place, QuarantinedBlock, RetiredBlock, Through};
 use crate::commit::OperationId;
 use crate::error::{BucketError, Result};
 use bytes::Bytes;
@@ -17,8 +17,10 @@ use std::io::Read;
 
 /// First bytes of a manifest object.
 const MAGIC: &[u8; 7] = b"LHMANIF";
-/// The format that this program writes, and the only one that it reads.
-const FORMAT: u8 = 1;
+/// The format that this program writes.
+const FORMAT: u8 = 2;
+/// The oldest format that it reads.
+const FORMAT_MIN: u8 = 1;
 /// Magic, format, and the first 8 bytes of the SHA-256 of what follows.
 const HEADER_BYTES: usize = 16;
 /// Largest JSON that is unpacked, bytes: a million blocks.
@@ -47,8 +49,9 @@ impl Manifest {
         if &header[..7] != MAGIC {
             return Err(corrupt("it does not begin like a manifest".into()));
         }
-        if header[7] != FORMAT {
-            let reason = format!("format {}, this program reads {FORMAT}", header[7]);
+        let format = header[7];
+        if !(FORMAT_MIN..=FORMAT).contains(&format) {
+            let reason = format!("format {format}, this program reads {FORMAT_MIN} to {FORMAT}");
             return Err(BucketError::Unsupported { key: key.clone(), reason: reason.into() });
         }
         if header[8..] != Sha256::digest(packed)[..8] {
@@ -61,7 +64,11 @@ impl Manifest {
         if json.len() as u64 > JSON_BYTES_MAX {
             return Err(corrupt(format!("its content is larger than {JSON_BYTES_MAX} bytes")));
         }
-        let document: Document = serde_json::from_slice(&json).map_err(|error| corrupt(error.to_string()))?;
+        let document = match format {
+            1 => serde_json::from_slice(&json).map(Document::<Block1, Retired1>::upgrade),
+            _ => serde_json::from_slice(&json),
+        };
+        let document: Document = document.map_err(|error| corrupt(error.to_string()))?;
         let mut manifest = document.into_manifest().map_err(corrupt)?;
         if manifest.version != version {
             return Err(corrupt(format!("it says that it is version {}", manifest.version)));
@@ -72,29 +79,40 @@ impl Manifest {
 }
 
 /// The JSON. Rows are arrays; logs are numbered by their place in `logs`; the end of a range is given as its
-/// distance from the start, in wrapping 64-bit arithmetic.
+/// distance from the start, in wrapping 64-bit arithmetic. What differs between formats is a parameter.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct Document<Block = BlockRow, Retired = RetiredRow> {
     version: u64,
     previous: Hex,
     author: String,
     operation: OperationId,
     logs: Vec<LogId>,
-    blocks: Vec<BlockRow>,
-    retired: Vec<(Id, i64, Vec<Id>)>,
+    blocks: Vec<Block>,
+    retired: Vec<Retired>,
     quarantined: Vec<(Id, i64, String)>,
     deletions: Vec<DeletionRow>,
     through: Vec<(u32, u32, Span, u64)>,
     orphan_boundary: Option<Id>,
 }
 
-/// id, range, level, resolution, sources (none: itself), coverage, bytes, series, samples, content hash, format.
-type BlockRow = (Id, Span, u32, i64, Vec<Id>, Vec<CoverageRow>, u64, u64, u64, ContentHash, u32);
+/// id, range, level, resolution, sources (none: itself), coverage, bytes, series, samples, content hash, format, place.
+type BlockRow = (Id, Span, u32, i64, Vec<Id>, Vec<CoverageRow>, u64, u64, u64, ContentHash, u32, PlaceNumber);
+/// id, since, ids that took its place, place.
+type RetiredRow = (Id, i64, Vec<Id>, PlaceNumber);
+/// A live block in format 1: in its tenant's folder.
+type Block1 = (Id, Span, u32, i64, Vec<Id>, Vec<CoverageRow>, u64, u64, u64, ContentHash, u32);
+/// A retired one.
+type Retired1 = (Id, i64, Vec<Id>);
 /// log, partition, range (its start as the distance from the block's), from, distance of `to` from `from`.
 type CoverageRow = (u32, u32, Span, u64, u64);
 /// id, selector, range, log, partition, offset, since.
 type DeletionRow = (OperationId, String, Span, u32, u32, u64, i64);
+
+/// 0 is the tenant's folder, 1 the store's uppermost.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+struct PlaceNumber(Place);
 
 /// Start, length.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -138,7 +156,7 @@ impl From<&Manifest> for Document {
         let number = |log_id: LogId| logs.binary_search(&log_id).expect("every log was collected above") as u32;
         let blocks = manifest.blocks.iter().map(|block| block_row(block, number)).collect();
         let retired = (manifest.retired.iter())
-            .map(|block| (Id(block.id), block.since_ms, block.replaced_by.iter().copied().map(Id).collect()))
+            .map(|block| (Id(block.id), block.since_ms, to_ids(&block.replaced_by), PlaceNumber(block.place)))
             .collect();
         let quarantined =
             (manifest.quarantined.iter()).map(|block| (Id(block.id), block.since_ms, block.reason.clone())).collect();
@@ -177,8 +195,31 @@ fn block_row(block: &LiveBlock, number: impl Fn(LogId) -> u32) -> BlockRow {
         })
         .collect();
     let (id, span, hash) = (Id(block.id), Span::of(block.range), block.content_hash);
-    let LiveBlock { level, resolution_ms, size_bytes, series, samples, format, .. } = *block;
-    (id, span, level, resolution_ms, sources, coverage, size_bytes, series, samples, hash, format)
+    let LiveBlock { level, resolution_ms, size_bytes, series, samples, format, place, .. } = *block;
+    let place = PlaceNumber(place);
+    (id, span, level, resolution_ms, sources, coverage, size_bytes, series, samples, hash, format, place)
+}
+
+impl Document<Block1, Retired1> {
+    fn upgrade(self) -> Document {
+        let place = PlaceNumber(Place::Tenant);
+        let block = |(id, span, level, resolution, sources, coverage, bytes, series, samples, hash, format): Block1| {
+            (id, span, level, resolution, sources, coverage, bytes, series, samples, hash, format, place)
+        };
+        Document {
+            version: self.version,
+            previous: self.previous,
+            author: self.author,
+            operation: self.operation,
+            logs: self.logs,
+            blocks: self.blocks.into_iter().map(block).collect(),
+            retired: self.retired.into_iter().map(|(id, since_ms, by)| (id, since_ms, by, place)).collect(),
+            quarantined: self.quarantined,
+            deletions: self.deletions,
+            through: self.through,
+            orphan_boundary: self.orphan_boundary,
+        }
+    }
 }
 
 impl Document {
@@ -198,7 +239,7 @@ impl Document {
             .collect::<Result<_, String>>()?;
         let blocks = (self.blocks.into_iter())
             .map(|row| {
-                let (id, span, level, resolution_ms, sources, coverage, size_bytes, series, samples, hash, format) =
+                let (id, span, level, resolution_ms, sources, coverage, size_bytes, series, samples, hash, format, at) =
                     row;
                 let coverage = (coverage.into_iter())
                     .map(|(number, partition, coverage_span, from, length)| {
@@ -208,6 +249,7 @@ impl Document {
                     .collect::<Result<_, String>>()?;
                 Ok(LiveBlock {
                     id: id.0,
+                    place: at.0,
                     range: span.range(),
                     level,
                     resolution_ms,
@@ -222,7 +264,12 @@ impl Document {
             })
             .collect::<Result<_, String>>()?;
         let retired = (self.retired.into_iter())
-            .map(|(id, since_ms, by)| RetiredBlock { id: id.0, since_ms, replaced_by: from_ids(by) })
+            .map(|(id, since_ms, by, place)| RetiredBlock {
+                id: id.0,
+                place: place.0,
+                since_ms,
+                replaced_by: from_ids(by),
+            })
             .collect();
         let quarantined = (self.quarantined.into_iter())
             .map(|(id, since_ms, reason)| QuarantinedBlock { id: id.0, since_ms, reason })
@@ -240,6 +287,27 @@ impl Document {
             orphan_boundary: self.orphan_boundary.map(|id| id.0),
             hash: [0; 32],
         })
+    }
+}
+
+impl From<PlaceNumber> for u8 {
+    fn from(place: PlaceNumber) -> Self {
+        match place.0 {
+            Place::Tenant => 0,
+            Place::Root => 1,
+        }
+    }
+}
+
+impl TryFrom<u8> for PlaceNumber {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, String> {
+        match number {
+            0 => Ok(Self(Place::Tenant)),
+            1 => Ok(Self(Place::Root)),
+            other => Err(format!("there is no place with number {other}")),
+        }
     }
 }
 

@@ -40,8 +40,9 @@ impl Manifest {
 
     /// Puts `outputs` in the place of `inputs`, all of which must still be live. Without outputs the data is dropped.
     pub fn replace(&self, inputs: &[BlockId], outputs: Vec<LiveBlock>, now_ms: i64) -> Result<Self, Rejected> {
-        if let Some(gone) = inputs.iter().find(|id| self.block(**id).is_none()) {
-            return Err(Rejected::NotLive(*gone));
+        let mut retired = Vec::with_capacity(inputs.len());
+        for id in inputs {
+            retired.push(self.block(*id).ok_or(Rejected::NotLive(*id))?.address());
         }
         for output in &outputs {
             self.check_new(output.id)?;
@@ -50,8 +51,9 @@ impl Manifest {
         let mut next = self.clone();
         next.blocks.retain(|block| !inputs.contains(&block.id));
         next.quarantined.retain(|block| !inputs.contains(&block.id));
-        next.retired.extend(inputs.iter().map(|id| RetiredBlock {
-            id: *id,
+        next.retired.extend(retired.into_iter().map(|address| RetiredBlock {
+            id: address.id,
+            place: address.place,
             since_ms: now_ms,
             replaced_by: replaced_by.clone(),
         }));

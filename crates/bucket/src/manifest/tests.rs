@@ -23,15 +23,20 @@ fn any_coverage() -> impl Strategy<Value = Coverage> {
         .prop_map(|(n, partition, range, from, to)| Coverage { log_id: log(n), partition, range, from, to })
 }
 
+fn any_place() -> impl Strategy<Value = Place> {
+    prop_oneof![Just(Place::Tenant), Just(Place::Root)]
+}
+
 fn any_block() -> impl Strategy<Value = LiveBlock> {
     let ids = proptest::collection::vec(any::<u128>().prop_map(BlockId::from), 1..4);
     let coverage = proptest::collection::vec(any_coverage(), 0..3);
     let numbers = any::<(u32, i64, u64, u64, u64, u128, u32)>();
-    (any_range(), ids, coverage, numbers).prop_map(|(range, sources, coverage, numbers)| {
+    (any_range(), ids, coverage, numbers, any_place()).prop_map(|(range, sources, coverage, numbers, place)| {
         let (level, resolution_ms, size_bytes, series, samples, hash, format) = numbers;
         let (id, content_hash) = (sources[0], ContentHash(hash));
         LiveBlock {
             id,
+            place,
             range,
             level,
             resolution_ms,
@@ -49,7 +54,10 @@ fn any_block() -> impl Strategy<Value = LiveBlock> {
 fn any_manifest() -> impl Strategy<Value = Manifest> {
     let lists = (
         proptest::collection::vec(any_block(), 0..6),
-        proptest::collection::vec((any::<u128>(), any::<i64>(), proptest::collection::vec(any::<u128>(), 0..3)), 0..3),
+        proptest::collection::vec(
+            (any::<u128>(), any::<i64>(), proptest::collection::vec(any::<u128>(), 0..3), any_place()),
+            0..3,
+        ),
         proptest::collection::vec((any::<u128>(), any::<i64>(), ".*"), 0..3),
         proptest::collection::vec((any::<u128>(), ".*", any_coverage(), any::<i64>()), 0..3),
         proptest::collection::vec(any_coverage(), 0..10),
@@ -68,7 +76,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
             operation: OperationId::new(head.2),
             blocks,
             retired: (retired.into_iter())
-                .map(|(id, since_ms, ids)| RetiredBlock { id: id.into(), since_ms, replaced_by: by(ids) })
+                .map(|(id, since_ms, ids, place)| RetiredBlock { id: id.into(), place, since_ms, replaced_by: by(ids) })
                 .collect(),
             quarantined: (quarantined.into_iter())
                 .map(|(id, since_ms, reason)| QuarantinedBlock { id: id.into(), since_ms, reason })
@@ -229,7 +237,7 @@ fn compactions_need_all_their_inputs() {
     let merged = base.replace(&[id(1), id(2)], vec![block(3, hours(0, 4))], 7).unwrap();
     assert_eq!(merged.blocks, [block(3, hours(0, 4))]);
     assert_eq!(merged.quarantined, []);
-    let retired = |n| RetiredBlock { id: id(n), since_ms: 7, replaced_by: vec![id(3)] };
+    let retired = |n| RetiredBlock { id: id(n), place: Place::Tenant, since_ms: 7, replaced_by: vec![id(3)] };
     assert_eq!(merged.retired, [retired(1), retired(2)]);
     assert_eq!(merged.replace(&[id(3), id(1)], vec![], 8), Err(Rejected::NotLive(id(1))));
     assert_eq!(merged.replace(&[id(3)], vec![block(1, hours(0, 4))], 8), Err(Rejected::Known(id(1))));
@@ -274,6 +282,7 @@ fn blocks_are_small() {
             let ancestor = |k| BlockId::from_parts(range.end_ms as u64 + k * 7_200_000, random(n * 100 + k));
             manifest.blocks.push(LiveBlock {
                 id,
+                place: Place::Tenant,
                 range,
                 level: 1,
                 resolution_ms: 0,
@@ -322,6 +331,36 @@ fn what_this_program_does_not_know_is_refused() {
         let error = repack(&other).unwrap_err();
         assert!(matches!(error, BucketError::Corrupt { .. }), "{error}");
     }
+}
+
+/// Format 1 had no places: everything lay in the tenant's folder.
+#[test]
+fn format_1_is_read() {
+    let json = format!(
+        r#"{{"version":2,"previous":"{}","author":"a","operation":"00000000-0000-0000-0000-000000000007",
+            "logs":["00000000-0000-0000-0000-000000000001"],
+            "blocks":[["{}",[0,7200000],1,0,[],[[0,0,[0,7200000],0,5]],1001,1,10,"{:032x}",1]],
+            "retired":[["{}",7,["{}"]]],"quarantined":[],"deletions":[],"through":[[0,0,[0,7200000],5]],
+            "orphan_boundary":null}}"#,
+        "0".repeat(64),
+        id(1),
+        1,
+        id(2),
+        id(1),
+    );
+    let packed = zstd::bulk::compress(json.as_bytes(), 1).unwrap();
+    let sum = <sha2::Sha256 as sha2::Digest>::digest(&packed);
+    let read = decode(2, &[b"LHMANIF\x01", &sum[..8], &packed].concat()).unwrap();
+    let first = coverage(hours(0, 2), 0, 5);
+    let mut live = block(1, hours(0, 2));
+    live.coverage.push(first);
+    let mut expected = Manifest::default().ship(live, &[first]).unwrap();
+    expected.retired.push(RetiredBlock { id: id(2), place: Place::Tenant, since_ms: 7, replaced_by: vec![id(1)] });
+    expected.version = 2;
+    expected.author = "a".into();
+    expected.operation = OperationId::new(7);
+    expected.hash = read.hash;
+    assert_eq!(read, expected);
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn pattern() -> Bytes {
 
 async fn with_block(store: Store) -> TenantStore {
     let tenant = TenantStore::new(store, TenantId::anonymous());
-    tenant.store.put(&tenant.block_key(id(1), "chunks/000002"), pattern()).await.unwrap();
+    tenant.store.put(&tenant.block_key(at(1), "chunks/000002"), pattern()).await.unwrap();
     tenant
 }
 
@@ -28,7 +28,7 @@ fn local() -> (tempfile::TempDir, Store) {
 
 /// Runs on a thread that may block, as readers do.
 async fn read(tenant: &TenantStore, file: BlockFile, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ReadError> {
-    let (files, ranges) = (tenant.block_files(id(1), Handle::current()), ranges.to_vec());
+    let (files, ranges) = (tenant.block_files(at(1), Handle::current()), ranges.to_vec());
     tokio::task::spawn_blocking(move || files.read(file, &ranges)).await.unwrap()
 }
 
@@ -91,7 +91,7 @@ async fn failures_of_the_store_are_not_the_blocks_fault() {
 async fn a_size_is_asked_for_once() {
     let test = TestStore::new();
     let tenant = with_block(test.store()).await;
-    let files: Arc<dyn BlockFiles> = tenant.block_files(id(1), Handle::current());
+    let files: Arc<dyn BlockFiles> = tenant.block_files(at(1), Handle::current());
     let asked = files.clone();
     let ask = move || (asked.size(BlockFile::Chunks(1)).unwrap(), asked.size(BlockFile::Chunks(1)).unwrap());
     assert_eq!(tokio::task::spawn_blocking(ask).await.unwrap(), (SIZE, SIZE));
@@ -122,10 +122,10 @@ async fn a_block_reads_the_same_from_the_bucket() {
         TenantStore::new(test.store().with_call_budget(std::time::Duration::from_secs(20)), TenantId::anonymous());
     let uploaded = tenant.upload_block(&fs, &path, &meta).await.unwrap();
     assert!(uploaded.sizes.iter().any(|(path, _)| path == "lookup"));
-    assert_eq!(tenant.block_meta(meta.ulid).await.unwrap(), meta);
+    assert_eq!(tenant.block_meta(BlockAddress::of_tenant(meta.ulid)).await.unwrap(), meta);
     test.take_calls();
 
-    let remote = tenant.block_files(meta.ulid, Handle::current());
+    let remote = tenant.block_files(BlockAddress::of_tenant(meta.ulid), Handle::current());
     let local: Arc<dyn BlockFiles> = Arc::new(LocalFiles::new(fs, &path));
     let work = move || {
         let select = |files: &Arc<dyn BlockFiles>| {

@@ -47,7 +47,7 @@ async fn objects_are_written_in_order_and_their_sizes_checked() {
         .collect();
     assert_eq!(test.take_calls(), expected);
     assert_eq!(uploaded.size_bytes(), 100 + 50 + 9 + 10 + 2 + 4 + meta.to_json().len() as u64);
-    assert_eq!(test.tenant().block_meta(meta.ulid).await.unwrap(), meta);
+    assert_eq!(test.tenant().block_meta(BlockAddress::of_tenant(meta.ulid)).await.unwrap(), meta);
 }
 
 #[tokio::test]
@@ -62,7 +62,8 @@ async fn large_files_go_in_parts() {
     for store in [patient, local].into_iter().chain(chosen_store()) {
         let tenant = TenantStore::new(store, longhaul_model::TenantId::anonymous());
         tenant.upload_block(&fs(), dir.path(), &meta).await.unwrap();
-        let found = tenant.store.get(&tenant.block_key(meta.ulid, "chunks/000001")).await.unwrap();
+        let found =
+            tenant.store.get(&tenant.block_key(BlockAddress::of_tenant(meta.ulid), "chunks/000001")).await.unwrap();
         assert!(found == RealFs.read(&dir.path().join("chunks/000001")).unwrap());
     }
     let multipart = test.take_calls().into_iter().filter(|(call, _)| *call == Call::Multipart).count();
@@ -80,7 +81,7 @@ async fn an_upload_that_failed_is_tried_again() {
             test.act(act, Call::Put, failing, 1);
             tenant.upload_block(&fs(), dir.path(), &meta).await.unwrap_err();
             if failing != "meta.json" {
-                assert!(tenant.block_meta(meta.ulid).await.unwrap_err().is_not_found());
+                assert!(tenant.block_meta(BlockAddress::of_tenant(meta.ulid)).await.unwrap_err().is_not_found());
             }
             tenant.upload_block(&fs(), dir.path(), &meta).await.unwrap();
         }

@@ -41,7 +41,7 @@ async fn read_series(ingester: &Ingester, id: &TenantId) -> (Samples, [usize; 3]
     let pin = ingester.pin(id).await.unwrap();
     let mut blocks = Vec::new();
     for block in &pin.manifest.blocks {
-        blocks.push((pin.store.block_meta(block.id).await.unwrap(), block.id));
+        blocks.push((pin.store.block_meta(block.address()).await.unwrap(), block.address()));
     }
     let handle = Handle::current();
     let work = move || {
@@ -49,7 +49,7 @@ async fn read_series(ingester: &Ingester, id: &TenantId) -> (Samples, [usize; 3]
             let all = block.select(&[], TimeRange::ALL).unwrap().into_series().map(Result::unwrap);
             all.filter(|series| series.labels == labels()).flat_map(|series| series.chunks).collect()
         };
-        let open = |(meta, id)| Block::open(pin.store.block_files(id, handle.clone()), meta).unwrap();
+        let open = |(meta, block)| Block::open(pin.store.block_files(block, handle.clone()), meta).unwrap();
         let in_blocks: Vec<Chunk> = blocks.into_iter().map(open).flat_map(|block| of_block(&block)).collect();
         let in_parts: Vec<Chunk> = pin.parts.iter().flat_map(|part| of_block(&part.block)).collect();
         let in_head = pin.head.select(&[], TimeRange::ALL).into_iter().flat_map(|series| series.chunks).collect();

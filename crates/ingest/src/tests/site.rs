@@ -6,12 +6,10 @@ use crate::tenant::Tenant;
 use crate::{Cause, IngestSettings, Ingester, IngesterParts, WriteError, WriteLimits, WriteReport, cut, ship};
 use bytes::Bytes;
 use longhaul_block::Block;
-use longhaul_bucket::Manifest;
+use longhaul_bucket::{BlockAddress, Manifest};
 use longhaul_chunk::{Columns, SeriesChunks, merge_into, sample_count};
 use longhaul_log::LogSettings;
-use longhaul_model::{
-    BlockId, IdSource, LabelSection, ManualClock, Sample, SeriesEntry, TenantId, TimeRange, WriteBatch,
-};
+use longhaul_model::{IdSource, LabelSection, ManualClock, Sample, SeriesEntry, TenantId, TimeRange, WriteBatch};
 use longhaul_testkit::sim_fs::SimFs;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -198,14 +196,14 @@ pub(crate) async fn read(ingester: &Ingester, id: &TenantId) -> Read {
     let pin = ingester.pin(id).await.unwrap();
     assert_eq!(pin.damaged, Vec::<std::path::PathBuf>::new());
     let mut blocks = Vec::new();
-    for id in by_precedence(&pin.manifest) {
-        blocks.push((pin.store.block_meta(id).await.unwrap(), id));
+    for block in by_precedence(&pin.manifest) {
+        blocks.push((pin.store.block_meta(block).await.unwrap(), block));
     }
     let handle = Handle::current();
     let work = move || {
         let mut read = Read::default();
-        for (meta, id) in blocks {
-            let block = Block::open(pin.store.block_files(id, handle.clone()), meta).unwrap();
+        for (meta, block) in blocks {
+            let block = Block::open(pin.store.block_files(block, handle.clone()), meta).unwrap();
             read.add(series_of(&block), |read| &mut read.in_blocks);
         }
         // In the order of a query: the head is read last, and what a cut moves meanwhile stays in it.
@@ -254,8 +252,8 @@ pub(crate) fn get(content: &Content, series: &str, t_ms: i64) -> Option<u64> {
 }
 
 /// As `longhaul_query` has it.
-fn by_precedence(manifest: &Manifest) -> Vec<BlockId> {
+fn by_precedence(manifest: &Manifest) -> Vec<BlockAddress> {
     let mut blocks: Vec<_> = manifest.blocks.iter().collect();
     blocks.sort_by_key(|block| (block.coverage.iter().map(|it| it.to).max(), block.id));
-    blocks.iter().map(|block| block.id).collect()
+    blocks.iter().map(|block| block.address()).collect()
 }

@@ -77,8 +77,8 @@ async fn in_bucket(store: &Store, tenant: Option<&TenantId>, id: Option<BlockId>
         for live in manifest.blocks.iter().filter(|live| id.is_none_or(|id| id == live.id)) {
             blocks.push(OpenBlock {
                 tenant: Some(tenant.clone()),
-                meta: store.block_meta(live.id).await?,
-                files: store.block_files(live.id, Handle::current()),
+                meta: store.block_meta(live.address()).await?,
+                files: store.block_files(live.address(), Handle::current()),
             });
         }
     }
