@@ -45,7 +45,7 @@ fn measure(recording: &[u8], chunk_samples_max: u16) {
     while let Some((header, body)) = rest.split_first_chunk::<8>() {
         let length = u32::from_le_bytes(header[..4].try_into().unwrap()) as usize;
         offset += 1;
-        let limits = DecodeLimits { series_max: u32::MAX, samples_max: u32::MAX };
+        let limits = DecodeLimits { series_max: u32::MAX, samples_max: u32::MAX, ..DecodeLimits::default() };
         let batch = decode(body[..length].to_vec().into(), &limits).unwrap();
         for entry in &batch.series {
             let section = batch.labels(entry);

@@ -94,11 +94,11 @@ impl Resolved {
     ) {
         let section = batch.labels(entry);
         let describe = || validate::describe(section);
-        if entry.histograms > 0 {
-            self.refusals.add(Cause::Histograms, entry.histograms.into(), describe);
+        if !entry.histograms.is_empty() {
+            self.refusals.add(Cause::Histograms, entry.histograms.len() as u64, describe);
         }
-        if entry.exemplars > 0 {
-            self.refusals.add(Cause::Exemplars, entry.exemplars.into(), describe);
+        if !entry.exemplars.is_empty() {
+            self.refusals.add(Cause::Exemplars, entry.exemplars.len() as u64, describe);
         }
         let samples = batch.samples(entry);
         let start = self.samples.len() as u32;

@@ -133,7 +133,7 @@ impl Ingester {
         limits: &WriteLimits,
     ) -> Result<WriteReport, WriteError> {
         let inner = &self.inner;
-        let size_bytes = (batch.buffer.len() + batch.samples.len() * 16) as u64;
+        let size_bytes = batch.size_bytes() as u64;
         let inflight = inner.gate.admit(size_bytes, &inner.settings).inspect_err(|_| self.turned_away())?;
         let tenant = inner.tenants.get_or_create(tenant);
         tenant.head.set_series_max(limits.series_max.map_or(usize::MAX, |max| max as usize));

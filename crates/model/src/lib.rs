@@ -12,6 +12,7 @@ pub mod label_section;
 pub mod labels;
 pub mod matcher;
 pub mod measurement;
+pub mod metric_kind;
 pub mod regex;
 pub mod sample;
 pub mod tenant;
@@ -28,10 +29,11 @@ pub use label_section::LabelSection;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use measurement::{Measurement, Value};
+pub use metric_kind::MetricKind;
 pub use sample::{STALE_NAN_BITS, Sample, is_stale};
 pub use tenant::{InvalidTenantId, TenantId};
 pub use time_range::TimeRange;
-pub use write_batch::{SeriesEntry, WriteBatch};
+pub use write_batch::{ExemplarEntry, HistogramSample, HistogramValue, MetadataEntry, SeriesEntry, WriteBatch};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";

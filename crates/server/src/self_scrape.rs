@@ -45,8 +45,8 @@ fn batch_of(text: &str, instance: &str, now_ms: i64) -> WriteBatch {
         batch.series.push(SeriesEntry {
             labels: start..sections.len() as u32,
             samples: sample..sample + 1,
-            histograms: 0,
-            exemplars: 0,
+            histograms: 0..0,
+            exemplars: 0..0,
         });
     }
     batch.buffer = Bytes::from(sections);

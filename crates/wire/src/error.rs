@@ -5,8 +5,23 @@
 pub enum Item {
     /// `TimeSeries` messages.
     Series,
-    /// Samples, histograms among them.
+    /// Samples; histograms and exemplars are among them.
     Samples,
+    /// Buckets, bounds and spans of all histograms.
+    Buckets,
+    /// What is said of metric families.
+    Metadata,
+}
+
+impl std::fmt::Display for Item {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Series => "series",
+            Self::Samples => "samples",
+            Self::Buckets => "histogram buckets",
+            Self::Metadata => "metadata entries",
+        })
+    }
 }
 
 /// Why a body is refused as a whole.
@@ -24,7 +39,7 @@ pub enum WireError {
         size_bytes_max: u64,
     },
     /// The message holds more than allowed; decoding stopped there.
-    #[error("the request holds more than {max} {}", match .item { Item::Series => "series", Item::Samples => "samples" })]
+    #[error("the request holds more than {max} {item}")]
     TooMany {
         /// What there is too much of.
         item: Item,

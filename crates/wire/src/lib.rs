@@ -15,6 +15,7 @@ pub mod remote_write;
 pub mod snappy;
 
 mod error;
+mod histogram;
 mod walk;
 
 pub use error::{Item, WireError};

@@ -105,8 +105,8 @@ pub(crate) fn batch(series: &[(String, Vec<Sample>)]) -> WriteBatch {
         batch.series.push(SeriesEntry {
             labels: labels..buffer.len() as u32,
             samples: first..batch.samples.len() as u32,
-            histograms: 0,
-            exemplars: 0,
+            histograms: 0..0,
+            exemplars: 0..0,
         });
     }
     batch.buffer = Bytes::from(buffer);

@@ -56,6 +56,7 @@ async fn push(
     let limits = DecodeLimits {
         series_max: app.config.limits.series_per_request_max,
         samples_max: app.config.limits.samples_per_request_max,
+        ..DecodeLimits::default()
     };
     let batch = remote_write::decode(message, &limits)?;
     drop(reserved); // from here on the batch has a reservation of its own

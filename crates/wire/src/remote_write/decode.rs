@@ -1,24 +1,30 @@
 //! The walk from the bytes of a `WriteRequest` to a [`WriteBatch`].
 
+use crate::histogram::{self, BucketsLeft};
 use crate::walk::{FIXED64, LENGTH, VARINT, Walk, wrong_wire_type};
 use crate::{Item, WireError};
 use bytes::Bytes;
-use longhaul_model::{Sample, SeriesEntry, WriteBatch};
+use longhaul_model::write_batch::{ExemplarEntry, MetadataEntry};
+use longhaul_model::{MetricKind, Sample, SeriesEntry, WriteBatch};
 use std::ops::Range;
 
 /// What one request may hold. Memory grows with what was found, never past these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// `TimeSeries` messages. An empty one is two bytes on the wire and an entry of 32 in memory.
+    /// `TimeSeries` messages, and as many `MetricMetadata` ones. An empty one is two bytes on the wire and an entry of
+    /// 32 in memory.
     pub series_max: u32,
-    /// Samples of all series, histograms among them. An empty one is two bytes on the wire and 16 in memory.
+    /// Samples, histograms and exemplars of all series together. An empty one is two bytes on the wire and up to 300 in
+    /// memory, if it is a histogram.
     pub samples_max: u32,
+    /// Buckets, bounds and spans of all histograms together: a byte on the wire, 8 in memory.
+    pub buckets_max: u32,
 }
 
 impl Default for DecodeLimits {
     /// Far beyond what senders put into a request (2,000 samples by default).
     fn default() -> Self {
-        Self { series_max: 1_000_000, samples_max: 5_000_000 }
+        Self { series_max: 1_000_000, samples_max: 5_000_000, buckets_max: 20_000_000 }
     }
 }
 
@@ -37,10 +43,19 @@ const LABELS_KEY: u8 = 0x0a; // SERIES_LABELS, LENGTH: how every label of a sect
 // prometheus.Sample
 const SAMPLE_VALUE: u32 = 1;
 const SAMPLE_TIMESTAMP: u32 = 2;
+// prometheus.Exemplar
+const EXEMPLAR_LABELS: u32 = 1;
+const EXEMPLAR_VALUE: u32 = 2;
+const EXEMPLAR_TIMESTAMP: u32 = 3;
+// prometheus.MetricMetadata
+const METADATA_TYPE: u32 = 1;
+const METADATA_FAMILY: u32 = 2;
+const METADATA_HELP: u32 = 4;
+const METADATA_UNIT: u32 = 5;
 
 /// Decodes a decompressed `WriteRequest`; `message` becomes the batch's buffer.
 ///
-/// Not looked at: what is inside labels, exemplars, histograms and metadata. Timestamps and values are taken as they
+/// Not looked at: what is inside labels, and whether texts are UTF-8. Timestamps, values and histograms are taken as they
 /// are. A message of 2 GiB or more is [`WireError::TooLarge`].
 pub fn decode(message: Bytes, limits: &DecodeLimits) -> Result<WriteBatch, WireError> {
     // Positions are u32, and copied label sections may double the buffer.
@@ -57,6 +72,7 @@ pub fn decode(message: Bytes, limits: &DecodeLimits) -> Result<WriteBatch, WireE
             ..WriteBatch::default()
         },
         samples_seen: 0,
+        buckets_left: BucketsLeft::new(limits.buckets_max),
         copied: Vec::new(),
         copied_from: message.len(),
     };
@@ -66,10 +82,7 @@ pub fn decode(message: Bytes, limits: &DecodeLimits) -> Result<WriteBatch, WireE
         let key = walk.key()?;
         match (key.number, key.wire) {
             (WRITE_REQUEST_TIMESERIES, LENGTH) => decoder.series(walk.message()?)?,
-            (WRITE_REQUEST_METADATA, LENGTH) => {
-                walk.skip(LENGTH)?;
-                decoder.batch.metadata_entries += 1;
-            }
+            (WRITE_REQUEST_METADATA, LENGTH) => decoder.metadata(walk.message()?)?,
             (WRITE_REQUEST_TIMESERIES | WRITE_REQUEST_METADATA, _) => return Err(wrong_wire_type(start)),
             (_, wire) => walk.skip(wire)?,
         }
@@ -82,8 +95,9 @@ pub fn decode(message: Bytes, limits: &DecodeLimits) -> Result<WriteBatch, WireE
 struct Decoder<'a> {
     limits: &'a DecodeLimits,
     batch: WriteBatch,
-    /// Samples and histograms so far.
+    /// Samples, histograms and exemplars so far.
     samples_seen: u32,
+    buckets_left: BucketsLeft,
     /// Label sections that did not lie in one run; they end up behind the message, at `copied_from`.
     copied: Vec<u8>,
     copied_from: usize,
@@ -97,8 +111,7 @@ impl Decoder<'_> {
         let whole = walk;
         let mut labels = 0..0;
         let mut in_one_run = true;
-        let first_sample = self.batch.samples.len();
-        let (mut histograms, mut exemplars) = (0, 0);
+        let (samples, histograms, exemplars) = self.counts();
         while !walk.is_done() {
             let start = walk.at;
             if walk.peek() == Some(LABELS_KEY) {
@@ -118,13 +131,13 @@ impl Decoder<'_> {
                     walk.skip(LENGTH)?;
                 }
                 (SERIES_EXEMPLARS, LENGTH) => {
-                    walk.skip(LENGTH)?;
-                    exemplars += 1;
+                    self.count_sample()?;
+                    self.exemplar(walk.message()?)?;
                 }
                 (SERIES_HISTOGRAMS, LENGTH) => {
                     self.count_sample()?;
-                    walk.skip(LENGTH)?;
-                    histograms += 1;
+                    let histogram = histogram::read(walk.message()?, &mut self.buckets_left)?;
+                    self.batch.histograms.push(histogram);
                 }
                 (SERIES_LABELS | SERIES_SAMPLES | SERIES_EXEMPLARS | SERIES_HISTOGRAMS, _) => {
                     return Err(wrong_wire_type(start));
@@ -135,14 +148,74 @@ impl Decoder<'_> {
         if !in_one_run {
             labels = self.copy_labels(whole)?;
         }
-        self.batch.unsupported.histograms += histograms;
-        self.batch.unsupported.exemplars += exemplars;
+        let (samples_end, histograms_end, exemplars_end) = self.counts();
         self.batch.series.push(SeriesEntry {
             labels: labels.start as u32..labels.end as u32,
-            samples: first_sample as u32..self.batch.samples.len() as u32,
-            histograms,
-            exemplars,
+            samples: samples..samples_end,
+            histograms: histograms..histograms_end,
+            exemplars: exemplars..exemplars_end,
         });
+        Ok(())
+    }
+
+    /// How many samples, histograms and exemplars there are so far.
+    #[inline(always)]
+    fn counts(&self) -> (u32, u32, u32) {
+        let batch = &self.batch;
+        (batch.samples.len() as u32, batch.histograms.len() as u32, batch.exemplars.len() as u32)
+    }
+
+    fn exemplar(&mut self, mut walk: Walk<'_>) -> Result<(), WireError> {
+        let whole = walk;
+        let mut labels = 0..0;
+        let mut in_one_run = true;
+        let (mut t_ms, mut value) = (0, 0.0);
+        while !walk.is_done() {
+            let start = walk.at;
+            if walk.peek() == Some(LABELS_KEY) {
+                in_one_run &= labels.is_empty();
+                labels = self.label_run(&mut walk)?;
+                continue;
+            }
+            let key = walk.key()?;
+            match (key.number, key.wire) {
+                (EXEMPLAR_LABELS, LENGTH) => {
+                    in_one_run = false;
+                    walk.skip(LENGTH)?;
+                }
+                (EXEMPLAR_VALUE, FIXED64) => value = f64::from_bits(walk.fixed64()?),
+                (EXEMPLAR_TIMESTAMP, VARINT) => t_ms = walk.varint()? as i64,
+                (EXEMPLAR_LABELS | EXEMPLAR_VALUE | EXEMPLAR_TIMESTAMP, _) => return Err(wrong_wire_type(start)),
+                (_, wire) => walk.skip(wire)?,
+            }
+        }
+        if !in_one_run {
+            labels = self.copy_labels(whole)?;
+        }
+        self.batch.exemplars.push(ExemplarEntry { labels: labels.start as u32..labels.end as u32, t_ms, value });
+        Ok(())
+    }
+
+    fn metadata(&mut self, mut walk: Walk<'_>) -> Result<(), WireError> {
+        if self.batch.metadata.len() >= self.limits.series_max as usize {
+            return Err(WireError::TooMany { item: Item::Metadata, max: self.limits.series_max });
+        }
+        let mut entry = MetadataEntry { family: 0..0, kind: MetricKind::Unknown, help: 0..0, unit: 0..0 };
+        while !walk.is_done() {
+            let start = walk.at;
+            let key = walk.key()?;
+            match (key.number, key.wire) {
+                (METADATA_TYPE, VARINT) => entry.kind = MetricKind::from_number(walk.varint()?),
+                (METADATA_FAMILY, LENGTH) => entry.family = text(&mut walk)?,
+                (METADATA_HELP, LENGTH) => entry.help = text(&mut walk)?,
+                (METADATA_UNIT, LENGTH) => entry.unit = text(&mut walk)?,
+                (METADATA_TYPE | METADATA_FAMILY | METADATA_HELP | METADATA_UNIT, _) => {
+                    return Err(wrong_wire_type(start));
+                }
+                (_, wire) => walk.skip(wire)?,
+            }
+        }
+        self.batch.metadata.push(entry);
         Ok(())
     }
 
@@ -167,8 +240,8 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Writes the labels of a series, wherever they lie in it, as one section; returns where it will be. At most as
-    /// many bytes as the series has.
+    /// Writes the labels of a series or an exemplar, wherever they lie in it, as one section; returns where it will be.
+    /// At most as many bytes as the whole message has.
     #[cold]
     fn copy_labels(&mut self, mut walk: Walk<'_>) -> Result<Range<usize>, WireError> {
         let start = self.copied_from + self.copied.len();
@@ -185,6 +258,12 @@ impl Decoder<'_> {
         }
         Ok(start..self.copied_from + self.copied.len())
     }
+}
+
+/// Where the text lies that begins here, with the walk moved behind it.
+fn text(walk: &mut Walk<'_>) -> Result<Range<u32>, WireError> {
+    let inner = walk.message()?;
+    Ok(inner.at as u32..walk.at as u32)
 }
 
 #[inline(always)]

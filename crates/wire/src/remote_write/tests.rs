@@ -1,15 +1,17 @@
 //! The decoder against prost: random messages in random order with odd encodings, cut and flipped, and what real
 //! senders sent.
 //!
-//! The oracle is prost with labels, exemplars, histograms and metadata as opaque bytes, since the decoder does not look
-//! inside them. The only difference is wanted: prost skips groups, the decoder refuses them.
+//! The oracle is prost with labels and texts as opaque bytes, since the decoder does not look inside them. The only
+//! difference is wanted: prost skips groups, the decoder refuses them.
 
 mod recorded;
 
 use super::*;
 use crate::{Item, WireError, proto, walk};
 use bytes::Bytes;
-use longhaul_model::{LabelSection, Labels, Sample, WriteBatch};
+use longhaul_model::{
+    BucketSpan, CounterResetHint, HistogramSample, HistogramValue, LabelSection, Labels, Sample, WriteBatch,
+};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -17,8 +19,30 @@ use prost::Message;
 struct OpaqueRequest {
     #[prost(message, repeated, tag = "1")]
     timeseries: Vec<OpaqueSeries>,
-    #[prost(bytes = "vec", repeated, tag = "3")]
-    metadata: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "3")]
+    metadata: Vec<OpaqueMetadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OpaqueMetadata {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(bytes = "vec", tag = "2")]
+    family: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    help: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    unit: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OpaqueExemplar {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    labels: Vec<Vec<u8>>,
+    #[prost(double, tag = "2")]
+    value: f64,
+    #[prost(int64, tag = "3")]
+    timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -27,10 +51,10 @@ struct OpaqueSeries {
     labels: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "2")]
     samples: Vec<proto::prometheus::Sample>,
-    #[prost(bytes = "vec", repeated, tag = "3")]
-    exemplars: Vec<Vec<u8>>,
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    histograms: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "3")]
+    exemplars: Vec<OpaqueExemplar>,
+    #[prost(message, repeated, tag = "4")]
+    histograms: Vec<proto::prometheus::Histogram>,
 }
 
 /// Decodes `message` with both; panics where they differ. Returns whether it was accepted.
@@ -46,24 +70,95 @@ fn compare(message: &[u8]) -> bool {
         Err(other) => panic!("{other}"),
     };
     let expected = expected.expect("accepted, though prost refuses it");
-    assert_eq!(batch.metadata_entries as usize, expected.metadata.len());
+    compare_metadata(&batch, &expected.metadata);
     assert_eq!(batch.series.len(), expected.timeseries.len());
-    let mut samples_end = 0;
+    let (mut samples_end, mut histograms_end, mut exemplars_end) = (0, 0, 0);
     for (entry, series) in batch.series.iter().zip(&expected.timeseries) {
         assert_eq!(entry.samples.start, samples_end, "samples lie series after series");
         samples_end = entry.samples.end;
         let got: Vec<_> = batch.samples(entry).iter().map(|s| (s.t_ms, s.value.to_bits())).collect();
         let wanted: Vec<_> = series.samples.iter().map(|s| (s.timestamp, s.value.to_bits())).collect();
         assert_eq!(got, wanted);
-        assert_eq!(entry.exemplars as usize, series.exemplars.len());
-        assert_eq!(entry.histograms as usize, series.histograms.len());
+        assert_eq!((entry.histograms.start, entry.exemplars.start), (histograms_end, exemplars_end));
+        (histograms_end, exemplars_end) = (entry.histograms.end, entry.exemplars.end);
+        assert_eq!(entry.exemplars.len(), series.exemplars.len());
+        for (got, wanted) in batch.exemplars(entry).iter().zip(&series.exemplars) {
+            assert_eq!((got.t_ms, got.value.to_bits()), (wanted.timestamp, wanted.value.to_bits()));
+            compare_labels(LabelSection::new(batch.bytes(&got.labels)), &wanted.labels);
+        }
+        assert_eq!(entry.histograms.len(), series.histograms.len());
+        for (got, wanted) in batch.histograms(entry).iter().zip(&series.histograms) {
+            compare_histograms(got, wanted);
+        }
         compare_labels(batch.labels(entry), &series.labels);
     }
     assert_eq!(samples_end as usize, batch.samples.len());
-    let histograms: usize = expected.timeseries.iter().map(|s| s.histograms.len()).sum();
-    let exemplars: usize = expected.timeseries.iter().map(|s| s.exemplars.len()).sum();
-    assert_eq!((batch.unsupported.histograms, batch.unsupported.exemplars), (histograms as u32, exemplars as u32));
+    assert_eq!(histograms_end as usize, batch.histograms.len());
+    assert_eq!(exemplars_end as usize, batch.exemplars.len());
+    assert!(batch.starts_ms.is_empty());
     true
+}
+
+fn compare_metadata(batch: &WriteBatch, expected: &[OpaqueMetadata]) {
+    let text = |range| batch.bytes(range).to_vec();
+    let got: Vec<_> = batch
+        .metadata
+        .iter()
+        .map(|it| OpaqueMetadata {
+            kind: it.kind as i32,
+            family: text(&it.family),
+            help: text(&it.help),
+            unit: text(&it.unit),
+        })
+        .collect();
+    let known = |it: &OpaqueMetadata| OpaqueMetadata {
+        kind: if (0..8).contains(&it.kind) { it.kind } else { 0 },
+        ..it.clone()
+    };
+    assert_eq!(got, expected.iter().map(known).collect::<Vec<_>>());
+}
+
+/// The same by their bits; what a message has of the other type is not looked at.
+fn compare_histograms(got: &HistogramSample, wanted: &proto::prometheus::Histogram) {
+    use crate::proto::prometheus::histogram::{Count, ZeroCount};
+    let bits = |floats: &[f64]| floats.iter().map(|float| float.to_bits()).collect::<Vec<_>>();
+    let spans = |spans: &[proto::prometheus::BucketSpan]| {
+        spans.iter().map(|span| BucketSpan { offset: span.offset, length: span.length }).collect::<Vec<_>>()
+    };
+    let hint =
+        [CounterResetHint::Unknown, CounterResetHint::Reset, CounterResetHint::NotReset, CounterResetHint::Gauge]
+            .get(wanted.reset_hint as usize)
+            .copied()
+            .unwrap_or_default();
+    assert_eq!(got.t_ms, wanted.timestamp);
+    match (&got.value, &wanted.count) {
+        (HistogramValue::Float(it), Some(Count::CountFloat(count))) => {
+            let zero = if let Some(ZeroCount::ZeroCountFloat(zero)) = wanted.zero_count { zero } else { 0.0 };
+            assert_eq!(
+                bits(&[it.count, it.zero_count, it.sum, it.zero_threshold]),
+                bits(&[*count, zero, wanted.sum, wanted.zero_threshold])
+            );
+            assert_eq!((it.schema, it.reset_hint), (wanted.schema, hint));
+            assert_eq!(it.positive_spans, spans(&wanted.positive_spans));
+            assert_eq!(it.negative_spans, spans(&wanted.negative_spans));
+            assert_eq!(bits(&it.positive_counts), bits(&wanted.positive_counts));
+            assert_eq!(bits(&it.negative_counts), bits(&wanted.negative_counts));
+            assert_eq!(bits(&it.custom_bounds), bits(&wanted.custom_values));
+        }
+        (HistogramValue::Integer(it), Some(Count::CountInt(_)) | None) => {
+            let count = if let Some(Count::CountInt(count)) = wanted.count { count } else { 0 };
+            let zero = if let Some(ZeroCount::ZeroCountInt(zero)) = wanted.zero_count { zero } else { 0 };
+            assert_eq!((it.count, it.zero_count), (count, zero));
+            assert_eq!(bits(&[it.sum, it.zero_threshold]), bits(&[wanted.sum, wanted.zero_threshold]));
+            assert_eq!((it.schema, it.reset_hint), (wanted.schema, hint));
+            assert_eq!(it.positive_spans, spans(&wanted.positive_spans));
+            assert_eq!(it.negative_spans, spans(&wanted.negative_spans));
+            assert_eq!(it.positive_deltas, wanted.positive_deltas);
+            assert_eq!(it.negative_deltas, wanted.negative_deltas);
+            assert_eq!(bits(&it.custom_bounds), bits(&wanted.custom_values));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A section holds the very bodies that prost sees, and what prost can read of them is read the same.
@@ -182,13 +277,58 @@ fn sample() -> impl Strategy<Value = Value> {
     )
 }
 
+fn number() -> impl Strategy<Value = Value> {
+    prop_oneof![0u64..20, any::<u64>()].prop_map(Value::Varint)
+}
+
+fn double() -> impl Strategy<Value = Value> {
+    any::<u64>().prop_map(Value::Fixed64)
+}
+
+fn exemplar() -> impl Strategy<Value = Value> {
+    message(
+        prop_oneof![4 => field(1, 2, label()), 4 => field(2, 1, double()), 4 => field(3, 0, number()), 1 => unknown()],
+        6,
+    )
+}
+
+fn metadata() -> impl Strategy<Value = Value> {
+    let text = |number| field(number, 2, text());
+    message(prop_oneof![4 => field(1, 0, number()), 4 => text(2), 4 => text(4), 4 => text(5), 1 => unknown()], 6)
+}
+
+/// Every field in any order, and any number of times; numbers packed or one by one.
+fn histogram() -> impl Strategy<Value = Value> {
+    let span = || message(prop_oneof![field(1, 0, number()), field(2, 0, number())], 3);
+    let varints = proptest::collection::vec(any::<u64>(), 0..4).prop_map(|numbers| {
+        let mut out = Vec::new();
+        numbers.iter().for_each(|number| varint(&mut out, *number, 0));
+        Value::Bytes(out)
+    });
+    let doubles = proptest::collection::vec(any::<u64>(), 0..4)
+        .prop_map(|numbers| Value::Bytes(numbers.iter().flat_map(|number| number.to_le_bytes()).collect()));
+    let pick = |from: &'static [u64]| prop::sample::select(from);
+    let of = |numbers: &'static [u64], wire: u64, value: BoxedStrategy<Value>| {
+        (pick(numbers), value).prop_map(move |(number, value)| Field { key: number << 3 | wire, value, slack: 0 })
+    };
+    let fields = prop_oneof![
+        10 => of(&[1, 4, 6, 14, 15, 9, 12], 0, number().boxed()),
+        10 => of(&[2, 3, 5, 7, 10, 13, 16], 1, double().boxed()),
+        5 => of(&[8, 11], 2, span().boxed()),
+        3 => of(&[9, 12], 2, varints.boxed()),
+        3 => of(&[10, 13, 16], 2, doubles.boxed()),
+        1 => unknown(),
+        1 => field(3, 2, text()),
+    ];
+    message(fields, 12)
+}
+
 fn series() -> impl Strategy<Value = Value> {
-    let opaque = || proptest::collection::vec(any::<u8>(), 0..12).prop_map(Value::Bytes);
     let fields = prop_oneof![
         60 => field(1, 2, label()),
         30 => field(2, 2, sample()),
-        5 => field(3, 2, opaque()),
-        5 => field(4, 2, opaque()),
+        5 => field(3, 2, exemplar()),
+        10 => field(4, 2, histogram()),
         5 => unknown(),
         1 => field(2, 0, any::<u64>().prop_map(Value::Varint)),
     ];
@@ -202,8 +342,7 @@ fn series() -> impl Strategy<Value = Value> {
 }
 
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    let metadata = proptest::collection::vec(any::<u8>(), 0..12).prop_map(Value::Bytes);
-    let fields = prop_oneof![20 => field(1, 2, series()), 2 => field(3, 2, metadata), 1 => unknown()];
+    let fields = prop_oneof![20 => field(1, 2, series()), 2 => field(3, 2, metadata()), 1 => unknown()];
     proptest::collection::vec(fields, 0..8).prop_map(|fields| {
         let mut out = Vec::new();
         write(&mut out, &fields);
@@ -324,17 +463,22 @@ fn labels_in_one_run_stay_where_they_are_and_others_are_copied_behind() {
 fn limits_end_the_walk_where_they_are_passed() {
     let message: Vec<u8> = (0..3).flat_map(|_| series_of(&["a=1", "s", "s"])).collect();
     let with = |series_max, samples_max| {
-        decode(message.clone().into(), &DecodeLimits { series_max, samples_max }).map(|batch| batch.samples.len())
+        let limits = DecodeLimits { series_max, samples_max, ..DecodeLimits::default() };
+        decode(message.clone().into(), &limits).map(|batch| batch.samples.len())
     };
     assert_eq!(with(3, 6), Ok(6));
     assert_eq!(with(2, 6), Err(WireError::TooMany { item: Item::Series, max: 2 }));
     assert_eq!(with(3, 5), Err(WireError::TooMany { item: Item::Samples, max: 5 }));
-    let histograms = [0x0a, 6, 0x22, 0, 0x22, 0, 0x22, 0];
-    let limits = DecodeLimits { series_max: 1, samples_max: 2 };
-    assert_eq!(
-        decode(histograms.to_vec().into(), &limits).map(drop),
-        Err(WireError::TooMany { item: Item::Samples, max: 2 })
-    );
+    let limits = DecodeLimits { series_max: 1, samples_max: 2, buckets_max: 3 };
+    let refused = |message: &[u8], item, max| {
+        let found = decode(message.to_vec().into(), &limits).map(drop);
+        assert_eq!(found, Err(WireError::TooMany { item, max }));
+    };
+    refused(&[0x0a, 6, 0x22, 0, 0x22, 0, 0x22, 0], Item::Samples, 2);
+    refused(&[0x0a, 6, 0x22, 0, 0x1a, 0, 0x1a, 0], Item::Samples, 2);
+    refused(&[0x1a, 0, 0x1a, 0], Item::Metadata, 1);
+    // Two histograms, one with an empty span and two packed deltas, one with a delta that is not packed.
+    refused(&[0x0a, 12, 0x22, 6, 0x5a, 0, 0x62, 2, 1, 1, 0x22, 2, 0x60, 1], Item::Buckets, 3);
 }
 
 #[test]
