@@ -25,7 +25,8 @@ pub use deletion::BlockObject;
 pub use error::{BucketError, CommitError, Rejected, Result};
 pub use history::{StoredVersion, TrimBoundary};
 pub use manifest::{
-    BlockAddress, Deletion, LiveBlock, Manifest, Place, QuarantinedBlock, RetiredBlock, Through, ThroughEntry,
+    BlockAddress, Deletion, LiveBlock, Manifest, Place, Precedence, QuarantinedBlock, RetiredBlock, Through,
+    ThroughEntry,
 };
 pub use probe::probe;
 pub use store::{Store, StoreMetrics};

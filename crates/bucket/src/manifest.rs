@@ -88,6 +88,15 @@ pub struct LiveBlock {
     pub format: u32,
 }
 
+/// Which of two blocks wins where both have a sample of a series at the same time: the greater. Foreign blocks lose
+/// against ours; of ours the one that reaches further into the log wins, then the one whose id is younger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precedence {
+    ours: bool,
+    reach: u64,
+    id: BlockId,
+}
+
 /// A block that is live no more and not yet deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetiredBlock {
@@ -169,6 +178,12 @@ impl Manifest {
 }
 
 impl LiveBlock {
+    /// What it wins or loses against other blocks with.
+    pub fn precedence(&self) -> Precedence {
+        let reach = self.coverage.iter().map(|stretch| stretch.to).max().unwrap_or(0);
+        Precedence { ours: self.format > 0, reach, id: self.id }
+    }
+
     /// Where its objects are.
     pub fn address(&self) -> BlockAddress {
         BlockAddress { id: self.id, place: self.place }
@@ -192,6 +207,14 @@ impl LiveBlock {
             content_hash: ours.map_or_else(ContentHash::default, |ours| ours.content_hash),
             format: ours.map_or(0, |ours| ours.version),
         }
+    }
+}
+
+impl Precedence {
+    /// That of the block which a merge will make of blocks of which this is the highest: ours, with a new id.
+    #[must_use]
+    pub fn of_merged(self) -> Self {
+        Self { ours: true, reach: self.reach, id: BlockId::from(u128::MAX) }
     }
 }
 

@@ -3,12 +3,10 @@
 use longhaul_bucket::{BlockAddress, LiveBlock, Manifest};
 use longhaul_model::TimeRange;
 
-/// The raw blocks that may hold samples of `range`, in rising precedence: foreign ones first, ours by how far into the
-/// log they reach, then by the time of their ids.
+/// The raw blocks that may hold samples of `range`, in rising precedence.
 pub(crate) fn blocks(manifest: &Manifest, range: TimeRange) -> Vec<BlockAddress> {
     let mut picked: Vec<&LiveBlock> = manifest.blocks_in(range).filter(|block| block.resolution_ms == 0).collect();
-    let reach = |block: &LiveBlock| block.coverage.iter().map(|stretch| stretch.to).max().unwrap_or(0);
-    picked.sort_by_key(|block| (block.format > 0, reach(block), block.id));
+    picked.sort_by_key(|block| block.precedence());
     picked.into_iter().map(LiveBlock::address).collect()
 }
 

@@ -1,0 +1,48 @@
+//! What an operator can set about compaction; every number has a unit and a reason.
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
+const GIB: u64 = 1 << 30;
+
+/// When blocks become one block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompactSettings {
+    /// Lengths of the aligned ranges whose blocks become one, ms, rising: a query over a month then opens 30 blocks and
+    /// not 360, and each sample is written twice more at most.
+    pub ranges_ms: Vec<i64>,
+    /// Ranges of this length become one block as well where that pays, ms: where a day is so small that what a block
+    /// costs, whatever it holds, is most of its cost.
+    pub long_range_ms: i64,
+    /// It pays up to so many bytes in all.
+    pub long_bytes_max: u64,
+    /// A range is left alone until this long after its end, ms: its parts are cut and on their way by then.
+    pub settle_ms: i64,
+    /// After this long it is taken for complete although nothing newer has been shipped, ms: what is small waits for
+    /// `ship.max_age` (12 h) on the local disk.
+    pub wait_max_ms: i64,
+    /// Late blocks wait until they are this share of what they would make rewritten, per cent.
+    pub late_percent: u64,
+    /// Yet no longer than this, ms.
+    pub late_wait_ms: i64,
+    /// Blocks of one job: each of them is open, with its buffers.
+    pub inputs_max: usize,
+    /// Bytes of the inputs of one job: the output needs as much local disk, and work that is lost in a crash is bounded.
+    pub job_bytes_max: u64,
+}
+
+impl Default for CompactSettings {
+    fn default() -> Self {
+        Self {
+            ranges_ms: vec![12 * HOUR_MS, DAY_MS],
+            long_range_ms: 14 * DAY_MS,
+            long_bytes_max: GIB,
+            settle_ms: HOUR_MS,
+            wait_max_ms: 13 * HOUR_MS,
+            late_percent: 5,
+            late_wait_ms: DAY_MS,
+            inputs_max: 64,
+            job_bytes_max: 32 * GIB,
+        }
+    }
+}
