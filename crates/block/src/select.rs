@@ -20,6 +20,10 @@ const BATCH_SERIES_MAX: usize = 512;
 /// comes alone).
 const READ_BYTES_MAX: u64 = 8 << 20;
 
+/// A series' labels and the places of its chunks take about so many bytes: who reads few chunks at a time does not want
+/// many of those either.
+const SERIES_BYTES: u64 = 512;
+
 /// Series for which one round of reads fetches chunks at most: they hold labels and places in memory.
 const READ_SERIES_MAX: usize = 16 << 10;
 
@@ -41,12 +45,14 @@ pub(crate) fn walk(
 struct Pages {
     /// Series whose pages have not been fetched.
     pending: RoaringBitmap,
+    /// Bytes of pages that one round fetches at most.
+    bytes_max: u64,
     fetched: VecDeque<(usize, Bytes, RoaringBitmap)>,
 }
 
 impl Pages {
     fn new(pending: RoaringBitmap) -> Self {
-        Self { pending, fetched: VecDeque::new() }
+        Self { pending, bytes_max: PAGES_BYTES_MAX, fetched: VecDeque::new() }
     }
 
     /// Calls `visit` with the wanted series of the next page; false if there is none.
@@ -75,7 +81,7 @@ impl Pages {
     fn fetch(&mut self, lookup: &Lookup) -> Result<()> {
         let (mut pages, mut sets, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some(ordinal) = self.pending.min()
-            && bytes < PAGES_BYTES_MAX
+            && bytes < self.bytes_max
         {
             let page = lookup.series_page_of(ordinal);
             let of_page = lookup.page_series(page);
@@ -106,18 +112,36 @@ pub struct BlockSeries {
     /// Series whose chunks have not been fetched.
     places: VecDeque<(Labels, Vec<ChunkPlace>)>,
     ready: VecDeque<SeriesChunks>,
+    read_bytes_max: u64,
     failed: bool,
 }
 
 impl BlockSeries {
     pub(crate) fn new(block: Block, ordinals: RoaringBitmap, range: TimeRange) -> Self {
         let (matched, pages) = (ordinals.len(), Pages::new(ordinals));
-        Self { block, range, matched, pages, places: VecDeque::new(), ready: VecDeque::new(), failed: false }
+        Self {
+            block,
+            range,
+            matched,
+            pages,
+            places: VecDeque::new(),
+            ready: VecDeque::new(),
+            read_bytes_max: READ_BYTES_MAX,
+            failed: false,
+        }
     }
 
     /// How many series the matchers select in the block (before those without a chunk in the range are left out).
     pub fn series_matched(&self) -> u64 {
         self.matched
+    }
+
+    /// The same with other than 8 MiB of chunks in one round of reads, for those who read many blocks side by side.
+    #[must_use]
+    pub fn reading_at_most(mut self, bytes: u64) -> Self {
+        self.read_bytes_max = bytes;
+        self.pages.bytes_max = bytes.min(PAGES_BYTES_MAX);
+        self
     }
 
     /// The same, series by series.
@@ -133,8 +157,9 @@ impl BlockSeries {
         let inner = self.block.inner.clone();
         let gap = inner.files.coalesce_gap_bytes();
         let (mut series, mut wanted) = (Vec::new(), Vec::new());
-        let mut budget = ReadBudget::new(gap);
-        while series.len() < READ_SERIES_MAX {
+        let mut budget = ReadBudget::new(gap, self.read_bytes_max);
+        let series_max = READ_SERIES_MAX.min((self.read_bytes_max / SERIES_BYTES) as usize).max(1);
+        while series.len() < series_max {
             let Some((labels, places)) = self.places.pop_front() else {
                 let (range, queue) = (self.range, &mut self.places);
                 let more = self.pages.next(&inner.lookup, &mut |labels, chunks: &[ChunkPlace]| {
@@ -198,13 +223,14 @@ impl Iterator for BlockSeries {
 /// Estimates what reading runs of chunks costs while they are collected.
 struct ReadBudget {
     gap: u64,
+    bytes_max: u64,
     bytes: u64,
     end: Option<(u32, u64)>,
 }
 
 impl ReadBudget {
-    fn new(gap: u64) -> Self {
-        Self { gap, bytes: 0, end: None }
+    fn new(gap: u64, bytes_max: u64) -> Self {
+        Self { gap, bytes_max, bytes: 0, end: None }
     }
 
     /// Adds a series' chunks; false if they are too much.
@@ -217,7 +243,7 @@ impl ReadBudget {
             self.bytes += u64::from(place.length) + if between <= self.gap { between } else { 0 };
             self.end = Some((place.segment, place.end()));
         }
-        self.bytes <= READ_BYTES_MAX
+        self.bytes <= self.bytes_max
     }
 }
 

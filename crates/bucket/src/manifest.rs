@@ -4,6 +4,7 @@
 //! **Invariant:** within one manifest an id is live or retired, never both; live blocks are sorted by (start, id).
 
 mod codec;
+mod compact;
 mod ship;
 mod through;
 

@@ -47,8 +47,8 @@ impl TenantStore {
     pub async fn tenants(store: &Store) -> Result<Vec<TenantId>> {
         // Folders of others, `__mimir_cluster` for one, are no tenants.
         let names = store.folders(None).await?;
-        let candidates = names.iter().filter_map(|name| TenantId::parse(name).ok());
-        let asked = candidates.map(|tenant| async move {
+        let candidates: Vec<TenantId> = names.iter().filter_map(|name| TenantId::parse(name).ok()).collect();
+        let asked = candidates.into_iter().map(|tenant| async move {
             let this = Self::new(store.clone(), tenant.clone());
             let found =
                 store.exists(&this.hint_key()).await? || !store.list(&this.versions_folder(), 1).await?.is_empty();

@@ -1,11 +1,28 @@
-//! Keeps a bucket that is written every two hours for years fast to read: chooses blocks that are better one block.
+//! Keeps a bucket that is written every two hours for years fast to read: chooses blocks that are better one block, and
+//! makes one of them.
 //!
-//! Layer 4. [`plan`] is a pure function of a manifest, the time and the settings.
+//! Layer 4. [`plan`] is a pure function of a manifest, the time and the settings. [`Compactor`] carries plans out: any
+//! number of them may work on a bucket, and each may end at any point (I-COMPACT-2).
 //!
 //! Knows nothing of ingesting, queries or HTTP.
 
+mod compactor;
+mod error;
+mod input;
+mod job;
+mod merge;
+mod metrics;
 mod plan;
+mod report;
 mod settings;
+mod work_dir;
 
+pub use compactor::{Compactor, CompactorParts, Publish};
+pub use error::CompactError;
+pub use metrics::{CompactMetrics, TenantState};
 pub use plan::{Job, plan};
+pub use report::{CompactReport, Failure, Quarantine};
 pub use settings::CompactSettings;
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,23 @@ pub struct CompactSettings {
     pub inputs_max: usize,
     /// Bytes of the inputs of one job: the output needs as much local disk, and work that is lost in a crash is bounded.
     pub job_bytes_max: u64,
+    /// Series of one block; what a job yields beyond them becomes another. Writing and verifying a block takes some 200
+    /// bytes of memory a series, and its index stays far below the 64 GiB that series references reach.
+    pub series_per_block_max: u64,
+    /// Samples of a chunk that is written anew (docs/decisions/0004).
+    pub chunk_samples_max: u16,
+    /// Bytes of chunks that a job reads ahead, of all its inputs together.
+    pub memory_bytes: u64,
+    /// Free space on the data disk that compaction does not touch: writes need it, cutting and shipping too.
+    pub disk_reserve_bytes_max: u64,
+    /// The same as a share of the disk; the smaller of both counts.
+    pub disk_reserve_percent: u64,
+    /// Jobs that run at once, of all tenants together.
+    pub jobs_at_once: usize,
+    /// How long the background loop rests between two looks at the bucket, ms: two small requests a tenant each.
+    pub interval_ms: i64,
+    /// How often it looks for tenants that it does not know, ms: that is a LIST.
+    pub discovery_interval_ms: i64,
 }
 
 impl Default for CompactSettings {
@@ -43,6 +60,14 @@ impl Default for CompactSettings {
             late_wait_ms: DAY_MS,
             inputs_max: 64,
             job_bytes_max: 32 * GIB,
+            series_per_block_max: 4_000_000,
+            chunk_samples_max: 120,
+            memory_bytes: 64 << 20,
+            disk_reserve_bytes_max: 2 * GIB,
+            disk_reserve_percent: 5,
+            jobs_at_once: 1,
+            interval_ms: 10 * MINUTE_MS,
+            discovery_interval_ms: HOUR_MS,
         }
     }
 }

@@ -55,7 +55,7 @@ fn a_range_that_is_over_becomes_one_block() {
     let half: Vec<u128> = (1..=6).collect();
     assert_eq!(planned(&day[..6], 12), none, "its end has just been reached");
     assert_eq!(planned(&day[..6], 13), none, "nothing newer has arrived");
-    assert_eq!(planned(&day[..7], 15), [half.clone()]);
+    assert_eq!(planned(&day[..7], 15), std::slice::from_ref(&half));
     assert_eq!(planned(&day[..6], 25), [half], "nothing newer will arrive");
     assert_eq!(planned(&day[..1], 100), none, "one block is one block");
     assert_eq!(planned(&day, 40), [(1..=12).collect::<Vec<_>>()], "a backlog goes to the longest range at once");

@@ -1,0 +1,109 @@
+//! The inputs of a job: opened in the bucket, and examined when something about them is wrong.
+
+use crate::error::CompactError;
+use crate::settings::CompactSettings;
+use longhaul_block::{Block, BlockError, BlockMeta, ReadError, SeriesSource, VerifyReport};
+use longhaul_bucket::{BucketError, LiveBlock, TenantStore};
+use longhaul_model::{BlockId, TimeRange};
+use tokio::runtime::Handle;
+
+/// A block that is being merged.
+pub(crate) struct Input {
+    pub(crate) live: LiveBlock,
+    block: Block,
+}
+
+/// A block that cannot be read, so that it is to be quarantined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) id: BlockId,
+    pub(crate) reason: String,
+}
+
+/// Why an input cannot be used.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// Its own bytes are at fault.
+    Fault(Fault),
+    /// The store is.
+    Error(CompactError),
+}
+
+impl Input {
+    /// Opens a live block. Blocks the thread.
+    pub(crate) fn open(store: &TenantStore, live: &LiveBlock, handle: &Handle) -> Result<Self, Unusable> {
+        let meta = meta_of(store, live, handle)?;
+        let block = Block::open(store.block_files(live.address(), handle.clone()), meta);
+        Ok(Self { live: live.clone(), block: block.map_err(|error| unusable(live.id, error))? })
+    }
+
+    /// Its series, external labels among their own and without what its tombstones delete. At most about `buffer_bytes` of
+    /// chunks are in memory at a time.
+    pub(crate) fn series(&self, buffer_bytes: u64) -> Result<SeriesSource<'static>, BlockError> {
+        let series = self.block.select(&[], TimeRange::ALL)?.reading_at_most(buffer_bytes);
+        Ok(Box::new(series.into_series()))
+    }
+
+    /// The block's `meta.json`.
+    pub(crate) fn meta(&self) -> &BlockMeta {
+        self.block.meta()
+    }
+}
+
+/// Reads a block wholly; what is wrong with it, if anything is. Blocks the thread.
+pub(crate) fn examine(
+    store: &TenantStore,
+    live: &LiveBlock,
+    handle: &Handle,
+    settings: &CompactSettings,
+) -> Result<Option<Fault>, CompactError> {
+    let examined = meta_of(store, live, handle).and_then(|meta| {
+        let files = store.block_files(live.address(), handle.clone());
+        let report = longhaul_block::verify(&*files, &meta).and_then(VerifyReport::sound);
+        let report = report.map_err(|error| unusable(live.id, error))?;
+        let hash_is_known = live.format > 0 && report.stats.num_tombstones == 0;
+        if hash_is_known && report.content_hash != live.content_hash {
+            return Err(fault(live.id, "its content hash is not the one that the manifest has"));
+        }
+        // What is sound may still not be what a block of ours can hold.
+        let input = Input::open(store, live, handle)?;
+        let series = input.series(settings.memory_bytes).map_err(|error| unusable(live.id, error))?;
+        for series in longhaul_block::merge(vec![series], settings.chunk_samples_max) {
+            series.map_err(|error| unusable(live.id, error))?;
+        }
+        Ok(())
+    });
+    match examined {
+        Ok(()) => Ok(None),
+        Err(Unusable::Fault(fault)) => Ok(Some(fault)),
+        Err(Unusable::Error(error)) => Err(error),
+    }
+}
+
+fn meta_of(store: &TenantStore, live: &LiveBlock, handle: &Handle) -> Result<BlockMeta, Unusable> {
+    let meta = match handle.block_on(store.block_meta(live.address())) {
+        Ok(meta) => meta,
+        Err(BucketError::Block { source, .. }) => return Err(unusable(live.id, source)),
+        Err(BucketError::NotFound { .. }) => return Err(fault(live.id, "meta.json is missing")),
+        Err(error) => return Err(Unusable::Error(error.into())),
+    };
+    if meta.ulid != live.id {
+        return Err(fault(live.id, &format!("its meta.json is that of {}", meta.ulid)));
+    }
+    if meta.range() != live.range || meta.resolution_ms() != live.resolution_ms {
+        return Err(fault(live.id, "its meta.json has another range or resolution than the manifest"));
+    }
+    Ok(meta)
+}
+
+fn fault(id: BlockId, reason: &str) -> Unusable {
+    Unusable::Fault(Fault { id, reason: reason.to_owned() })
+}
+
+/// Damage, and formats of newer programs, keep a block from being merged for good; a store that fails does not.
+pub(crate) fn unusable(id: BlockId, error: BlockError) -> Unusable {
+    match error {
+        BlockError::Read(ReadError::Other { .. }) => Unusable::Error(CompactError::Fetch(error)),
+        error => fault(id, &error.to_string()),
+    }
+}
