@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod canceled;
+mod compaction;
 mod durability;
 mod golden;
 mod prometheus;

@@ -143,9 +143,18 @@ impl Compactor {
         &self.inner.metrics
     }
 
-    /// The manifest of a tenant as of the last look at it.
-    pub fn known_manifest(&self, tenant: &TenantId) -> Option<Arc<Manifest>> {
-        self.inner.known.lock().get(tenant).cloned()
+    /// The quarantined blocks of all tenants, as of the last look at each.
+    pub fn quarantined(&self) -> Vec<Quarantine> {
+        let known = self.inner.known.lock();
+        let blocks =
+            known.iter().flat_map(|(tenant, manifest)| manifest.quarantined.iter().map(move |it| (tenant, it)));
+        blocks
+            .map(|(tenant, it)| Quarantine {
+                tenant: tenant.clone(),
+                block: it.id.to_string(),
+                reason: it.reason.clone(),
+            })
+            .collect()
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn ship_loop(inner: Arc<Inner>) {
 
 /// Runs one round of a loop. A panic in it is a bug, which the panic's own message reports; it counts as a failure and
 /// must not end the loop, which serves all tenants.
-async fn guarded(round: impl Future<Output = bool>) -> bool {
+pub(crate) async fn guarded(round: impl Future<Output = bool>) -> bool {
     AssertUnwindSafe(round).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("a round of the housekeeper panicked; it is tried again");
         false

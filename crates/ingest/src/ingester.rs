@@ -15,8 +15,8 @@ use crate::recover;
 use crate::refusal::{Cause, Refusals};
 use crate::settings::{IngestSettings, WriteLimits};
 use crate::tenant::{Pin, Tenant};
-use crate::{cut, ship};
-use longhaul_bucket::{BucketError, Store, TenantStore};
+use crate::{cut, refresh, ship};
+use longhaul_bucket::{BucketError, Manifest, Store, TenantStore};
 use longhaul_disk::Fs;
 use longhaul_head::{HashSeed, Head, HeadSettings, HeadStats, Numbers};
 use longhaul_log::{Append, LogSettings, Offset, Rejection};
@@ -120,6 +120,7 @@ impl Ingester {
             tokio::spawn(housekeeper::cut_loop(inner.clone())),
             tokio::spawn(housekeeper::ship_loop(inner.clone())),
             tokio::spawn(housekeeper::room_loop(inner.clone())),
+            tokio::spawn(refresh::refresh_loop(inner.clone())),
         ];
         Ok(Self { inner, loops: Arc::new(Mutex::new(loops)) })
     }
@@ -184,6 +185,14 @@ impl Ingester {
         }
     }
 
+    /// Hands over a version of a tenant's manifest that somebody else in this process committed or read: queries that begin
+    /// from now on see it.
+    pub fn publish_manifest(&self, tenant: &TenantId, manifest: Arc<Manifest>) {
+        if let Some(tenant) = self.inner.tenants.get(tenant) {
+            tenant.publish_manifest(manifest);
+        }
+    }
+
     /// Cuts everything and ships it; returns when it is in the manifest.
     pub async fn flush(&self, tenant: Option<&TenantId>) -> Result<(), IngestError> {
         let tenants = match tenant {
@@ -213,7 +222,7 @@ impl Ingester {
         self.inner.gate.close();
         let _ = self.inner.closing.send_replace(true);
         let loops = std::mem::take(&mut *self.loops.lock());
-        for (task, may_wait) in loops.into_iter().zip([true, false, true]) {
+        for (task, may_wait) in loops.into_iter().zip([true, false, true, false]) {
             if !may_wait {
                 task.abort();
             }

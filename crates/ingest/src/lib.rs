@@ -18,6 +18,7 @@ mod part_writer;
 mod parts;
 mod readers;
 mod recover;
+mod refresh;
 mod refusal;
 mod settings;
 mod ship;

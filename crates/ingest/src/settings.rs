@@ -47,6 +47,10 @@ pub struct IngestSettings {
     pub inflight_bytes_max: u64,
     /// Threads that apply batches to heads; each head belongs to one.
     pub lanes: usize,
+    /// How often a newer manifest is looked for of tenants that queries read, ms: two small requests each.
+    pub manifest_refresh_ms: u64,
+    /// The same of tenants that nobody reads: well below the 48 hours for which retired blocks keep their bytes.
+    pub idle_refresh_ms: i64,
     /// How often the housekeeper looks around.
     pub tick_ms: u64,
 }
@@ -108,6 +112,8 @@ impl Default for IngestSettings {
             disk_reserve_percent: 5,
             inflight_bytes_max: 256 * MIB,
             lanes: 2,
+            manifest_refresh_ms: MINUTE_MS as u64,
+            idle_refresh_ms: 6 * HOUR_MS,
             tick_ms: 1000,
         }
     }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 /// One tenant's head, parts and manifest.
 pub(crate) struct Tenant {
@@ -25,6 +25,10 @@ pub(crate) struct Tenant {
     pub(crate) store: TenantStore,
     pub(crate) readers: Arc<Readers>,
     manifest: ArcSwapOption<Manifest>,
+    /// Whether it was pinned since a newer manifest was last looked for.
+    pub(crate) was_read: AtomicBool,
+    /// When that was, ms; 0 if never.
+    pub(crate) refreshed_ms: AtomicI64,
     /// When each range was last cut, ms, by the range's start.
     pub(crate) last_cuts_ms: Mutex<BTreeMap<i64, i64>>,
     /// When idle series were last looked for, ms.
@@ -68,6 +72,8 @@ impl Tenant {
             store,
             readers: Arc::default(),
             manifest: ArcSwapOption::empty(),
+            was_read: AtomicBool::new(false),
+            refreshed_ms: AtomicI64::new(0),
             last_cuts_ms: Mutex::default(),
             last_evicted_ms: AtomicI64::new(0),
             owed: Owed::default(),
@@ -87,6 +93,11 @@ impl Tenant {
         // A commit may have been quicker: the newest version stays.
         self.publish_manifest(loaded);
         Ok(self.manifest.load_full().expect("a manifest was just published"))
+    }
+
+    /// The manifest, if it has been read.
+    pub(crate) fn read_manifest(&self) -> Option<Arc<Manifest>> {
+        self.manifest.load_full()
     }
 
     /// The manifest as far as it has been read.
@@ -125,6 +136,7 @@ impl Tenant {
     /// Pins head, parts and manifest for a reader.
     pub(crate) async fn pin(&self) -> Result<Pin, BucketError> {
         self.manifest().await?; // before anything is pinned: the store may be slow, and those who move data wait for pins
+        self.was_read.store(true, Relaxed);
         let guard = self.readers.enter();
         let head = self.head.clone();
         let parts = self.parts.all();

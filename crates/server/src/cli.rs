@@ -5,7 +5,8 @@ use crate::config::{AuthMode, Config};
 use crate::load::{self, LoadCommand};
 use crate::serve;
 use clap::{Args, Parser, Subcommand};
-use longhaul_model::SystemClock;
+use longhaul_model::{SystemClock, TenantId};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(ServeArguments),
+    /// Make larger blocks of the bucket's smaller ones, beside whatever else works on it
+    Compact(CompactArguments),
     /// Check a configuration file
     CheckConfig {
         /// The YAML file
@@ -62,6 +65,43 @@ struct ServeArguments {
     /// Allow --auth none on an address that others can reach
     #[arg(long)]
     insecure_bind: bool,
+}
+
+#[derive(Args)]
+struct CompactArguments {
+    /// End when nothing is left to do; `serve` is what goes on
+    #[arg(long, required = true)]
+    once: bool,
+    /// One tenant only
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<String>,
+    /// Configuration file (YAML), as for `serve`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where blocks are written before they are uploaded, and the default bucket lies [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The bucket, as for `serve` [default: <data-dir>/bucket]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+/// Prints what was done as JSON; an error if something failed.
+async fn compact(arguments: CompactArguments) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut config =
+        arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load).map_err(|e| text(&e))?;
+    config.data_dir = arguments.data_dir.unwrap_or(config.data_dir);
+    config.store.url = arguments.store.or(config.store.url);
+    let tenant = arguments.tenant.as_deref().map(TenantId::parse).transpose();
+    let tenant = tenant.map_err(|error| format!("--tenant: {error}"))?;
+    let report = serve::compact(config, tenant).await.map_err(|error| text(&error))?;
+    let json = serde_json::to_string_pretty(&report).map_err(|error| text(&error))?;
+    writeln!(std::io::stdout(), "{json}").map_err(|error| text(&error))?;
+    match report.failures.first() {
+        None => Ok(()),
+        Some(failure) => Err(format!("tenant {}: {}", failure.tenant, failure.error)),
+    }
 }
 
 impl ServeArguments {
@@ -106,6 +146,7 @@ async fn run(command: Command) -> Result<(), String> {
             let config = arguments.config().map_err(|error| error.to_string())?;
             serve::run(config).await.map_err(|error| error.to_string())
         }
+        Command::Compact(arguments) => compact(arguments).await,
         Command::CheckConfig { file } => {
             let config = Config::load(&file).map_err(|error| error.to_string())?;
             config.check().map_err(|error| format!("{}: {error}", file.display()))?;

@@ -1,9 +1,11 @@
 //! Our own metrics, prefix `longhaul_`.
 
 use longhaul_bucket::StoreMetrics;
+use longhaul_compact::{CompactMetrics, TenantState};
 use longhaul_ingest::Ingester;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -37,10 +39,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// `query_slots` has `queries_max` permits, of which each query holds one for as long as anything works for it.
+    /// What compaction counts comes from `compaction`; `query_slots` has `queries_max` permits, of which each query holds one for as long as anything works for it.
     pub(crate) fn new(
         ingester: Ingester,
         store: Arc<StoreMetrics>,
+        compaction: Arc<CompactMetrics>,
         query_slots: Arc<Semaphore>,
         queries_max: usize,
     ) -> Self {
@@ -51,6 +54,7 @@ impl Metrics {
         registry.register("http_request_duration_seconds", "Time to answer HTTP requests", durations.clone());
         registry.register_collector(Box::new(IngestCollector { ingester }));
         registry.register_collector(Box::new(StoreCollector { store }));
+        registry.register_collector(Box::new(CompactCollector { compaction }));
         registry.register_collector(Box::new(QueryCollector { query_slots, queries_max }));
         Self { registry, requests, durations }
     }
@@ -135,6 +139,58 @@ impl Collector for StoreCollector {
         ];
         for (name, help, value) in counters {
             counter(&mut encoder, name, help, value.load(Relaxed))?;
+        }
+        Ok(())
+    }
+}
+
+/// One figure of a tenant.
+type Figure = fn(&TenantState) -> f64;
+
+#[derive(Debug)]
+struct CompactCollector {
+    compaction: Arc<CompactMetrics>,
+}
+
+impl Collector for CompactCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let metrics = &self.compaction;
+        let counters = [
+            ("compaction_runs", "Looks at the bucket for what to compact", &metrics.runs),
+            ("compaction_jobs", "Compactions that were committed", &metrics.jobs),
+            ("compaction_jobs_failed", "Compactions that failed and are tried again", &metrics.jobs_failed),
+            ("compaction_jobs_obsolete", "Compactions in vain: others had been quicker", &metrics.jobs_obsolete),
+            ("compaction_input_blocks", "Blocks that were merged", &metrics.blocks_in),
+            ("compaction_output_blocks", "Blocks that took their place", &metrics.blocks_out),
+            ("compaction_input_bytes", "Bytes of merged blocks", &metrics.bytes_in),
+            ("compaction_output_bytes", "Bytes of the blocks that took their place", &metrics.bytes_out),
+            ("compaction_input_samples", "Samples that compactions read", &metrics.samples_in),
+            ("compaction_output_samples", "Samples that compactions wrote", &metrics.samples_out),
+            ("compaction_duplicate_samples", "Samples that a later one replaced", &metrics.samples_duplicate),
+        ];
+        for (name, help, value) in counters {
+            counter(&mut encoder, name, help, value.load(Relaxed))?;
+        }
+        let seconds = ConstCounter::new(metrics.duration_ns.load(Relaxed) as f64 / 1e9);
+        let help = "Time that compactions took";
+        seconds.encode(encoder.encode_descriptor(
+            "compaction_duration_seconds",
+            help,
+            None,
+            seconds.metric_type(),
+        )?)?;
+        let tenants = metrics.tenants.lock().clone();
+        let figures: [(&str, &str, Figure); 3] = [
+            ("compaction_lag_seconds", "For how long the oldest compaction has been due", |it| it.lag_ms as f64 / 1e3),
+            ("quarantined_blocks", "Blocks that cannot be read", |it| it.quarantined as f64),
+            ("bucket_blocks", "Live blocks in the bucket", |it| it.blocks as f64),
+        ];
+        for (name, help, figure) in figures {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (tenant, state) in &tenants {
+                let labels = [("tenant", tenant.as_str())];
+                ConstGauge::new(figure(state)).encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

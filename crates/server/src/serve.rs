@@ -9,7 +9,8 @@ use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
 use crate::{http, self_scrape};
 use axum::serve::ListenerExt;
-use longhaul_bucket::{BucketError, StoreOptions, StoreUrl, open_store, probe};
+use longhaul_bucket::{BucketError, Store, StoreOptions, StoreUrl, open_store, probe};
+use longhaul_compact::{CompactError, CompactReport, Compactor, CompactorParts};
 use longhaul_disk::RealFs;
 use longhaul_ingest::{IngestError, Ingester, IngesterParts};
 use longhaul_model::{Clock, IdSource, SystemClock, TenantId};
@@ -33,6 +34,8 @@ pub(crate) enum ServeError {
     Store(#[from] BucketError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    #[error("compactor: {0}")]
+    Compact(#[from] CompactError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("{0}")]
@@ -46,9 +49,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let ids = Arc::new(system_ids());
 
-    let url = config.store_url()?;
-    let store = open_store(&StoreUrl::parse(&url)?, &StoreOptions::default())?;
-    probe_until_answered(&store, &ids).await?;
+    let (url, store) = open_bucket(&config, &ids).await?;
     let ingester = Ingester::open(IngesterParts {
         settings: config.ingest_settings(cores),
         log_settings: config.log_settings(),
@@ -56,9 +57,21 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         fs: Arc::new(RealFs),
         store: store.clone(),
         clock: clock.clone(),
-        ids,
+        ids: ids.clone(),
     })
     .await?;
+    let compactor = Compactor::open(CompactorParts {
+        settings: config.compact_settings(),
+        work_dir: config.data_dir.join("compact"),
+        fs: Arc::new(RealFs),
+        store: store.clone(),
+        clock: clock.clone(),
+        ids,
+        publish: {
+            let ingester = ingester.clone();
+            Arc::new(move |tenant, manifest| ingester.publish_manifest(tenant, manifest))
+        },
+    })?;
 
     let threads = if config.query.threads == 0 { cores } else { config.query.threads };
     let queries_max = config.query.concurrent_max;
@@ -66,12 +79,19 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     let app = AppState(Arc::new(App {
         write_limits: config.write_limits(),
         started_ms: clock.now_ms(),
-        metrics: Metrics::new(ingester.clone(), store.metrics().clone(), query_slots.clone(), queries_max),
+        metrics: Metrics::new(
+            ingester.clone(),
+            store.metrics().clone(),
+            compactor.metrics().clone(),
+            query_slots.clone(),
+            queries_max,
+        ),
         engine: Engine::new(EngineSettings { threads, ..EngineSettings::default() }),
         blocks: Arc::new(BlockCache::new(config.query.open_blocks_max)),
         query_slots,
         clock,
         ingester,
+        compactor,
         config,
     }));
     let main = listen(app.config.http.listen).await?;
@@ -83,11 +103,16 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         let tenant = TenantId::parse(&app.config.self_scrape.tenant).expect("checked with the configuration");
         tokio::spawn(self_scrape::run(app.0.clone(), tenant))
     });
+    let compacting = app.config.compactor.enabled.then(|| {
+        let compactor = app.compactor.clone();
+        tokio::spawn(async move { compactor.run_forever().await })
+    });
     let servers = tokio::spawn(serve_both(main, admin, app.clone(), stopped));
     wait_for_signal().await?;
     tracing::info!("stopping: no new requests, answering those in flight");
-    if let Some(scrape) = scrape {
-        scrape.abort();
+    app.compactor.close();
+    for task in scrape.into_iter().chain(compacting) {
+        task.abort();
     }
     let _ = stop.send(true);
     match tokio::time::timeout(DRAIN_TIMEOUT, servers).await {
@@ -100,8 +125,33 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// Compacts a bucket until nothing is left to do, beside whatever else works on it.
+pub(crate) async fn compact(config: Config, tenant: Option<TenantId>) -> Result<CompactReport, ServeError> {
+    config.check()?;
+    let ids = Arc::new(system_ids());
+    let (_, store) = open_bucket(&config, &ids).await?;
+    let compactor = Compactor::open(CompactorParts {
+        settings: config.compact_settings(),
+        work_dir: config.data_dir.join("compact-once"), // a server may use the data directory
+        fs: Arc::new(RealFs),
+        store,
+        clock: Arc::new(SystemClock::start()),
+        ids,
+        publish: Arc::new(|_, _| {}),
+    })?;
+    Ok(compactor.compact(tenant.as_ref()).await?)
+}
+
+/// The bucket and its URL, once it has been found fit.
+async fn open_bucket(config: &Config, ids: &IdSource) -> Result<(String, Store), ServeError> {
+    let url = config.store_url()?;
+    let store = open_store(&StoreUrl::parse(&url)?, &StoreOptions::default())?;
+    probe_until_answered(&store, ids).await?;
+    Ok((url, store))
+}
+
 /// A store that lies is refused; one that is away is waited for.
-async fn probe_until_answered(store: &longhaul_bucket::Store, ids: &IdSource) -> Result<(), ServeError> {
+async fn probe_until_answered(store: &Store, ids: &IdSource) -> Result<(), ServeError> {
     loop {
         match probe(store, ids.random()).await {
             Ok(()) => return Ok(()),

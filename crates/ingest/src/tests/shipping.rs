@@ -2,7 +2,7 @@
 
 use super::history_store::Act;
 use super::site::*;
-use crate::housekeeper;
+use crate::{housekeeper, refresh};
 use bytes::Bytes;
 use longhaul_disk::Fs;
 use std::collections::BTreeMap;
@@ -195,4 +195,37 @@ async fn a_damaged_part_is_set_aside() {
         assert!(pin.damaged[0].starts_with("/var/longhaul/parts/tenant-0"));
         assert!(!pin.manifest.blocks.is_empty());
     }
+}
+
+/// I-READ-1: what others commit is seen after a look, by tenants that are read soon, by others in a few hours.
+#[tokio::test]
+async fn newer_manifests_of_others_are_found() {
+    let (site, ingester, content) = with_parts(9).await;
+    let id = tenant(0);
+    ingester.flush(None).await.unwrap();
+    assert!(refresh::refresh(ingester.inner()).await); // of the start
+    let pinned = ingester.pin(&id).await.unwrap();
+    let known = pinned.manifest.version;
+    let commit = async |operation: u128| {
+        let operation = longhaul_bucket::OperationId::new(operation);
+        let base = pinned.store.load_manifest().await.unwrap();
+        pinned.store.commit(base.as_ref(), "another", operation, |manifest| Ok(manifest.clone())).await.unwrap()
+    };
+    commit(1).await;
+    assert!(refresh::refresh(ingester.inner()).await);
+    assert_eq!(ingester.tenant(&id).known_manifest().version, known + 1, "it was read a moment ago");
+    commit(2).await;
+    assert!(refresh::refresh(ingester.inner()).await);
+    assert_eq!(ingester.tenant(&id).known_manifest().version, known + 1, "nobody has read it since");
+    site.clock.advance(6 * HOUR_MS);
+    assert!(refresh::refresh(ingester.inner()).await);
+    assert_eq!(ingester.tenant(&id).known_manifest().version, known + 2, "it is looked at all the same");
+    let newest = commit(3).await;
+    ingester.publish_manifest(&id, newest.into());
+    assert_eq!(ingester.pin(&id).await.unwrap().manifest.version, known + 3, "at once");
+    site.bucket.set_away(true);
+    assert!(!refresh::refresh(ingester.inner()).await);
+    site.bucket.set_away(false);
+    assert_eq!(pinned.manifest.version, known, "a query keeps its version");
+    assert_eq!(read(&ingester, &id).await.all, content);
 }

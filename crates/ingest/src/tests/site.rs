@@ -46,7 +46,12 @@ impl Site {
 
     pub(crate) fn with(fs: SimFs, bucket: Arc<HistoryStore>, now_ms: i64, seed: u64) -> Self {
         // The loops never tick: the tests do it for them.
-        let settings = IngestSettings { tick_ms: u64::MAX >> 20, chunk_samples_max: 20, ..IngestSettings::default() };
+        let settings = IngestSettings {
+            tick_ms: u64::MAX >> 20,
+            manifest_refresh_ms: u64::MAX >> 20,
+            chunk_samples_max: 20,
+            ..IngestSettings::default()
+        };
         let log_settings = LogSettings { segment_size_bytes: 2000, segment_size_bytes_max: 4000, ..Default::default() };
         let (clock, seed) = (Arc::new(ManualClock::at(now_ms)), AtomicU64::new(seed << 32));
         Self { fs, bucket, clock, settings, log_settings, seed }

@@ -4,6 +4,7 @@
 
 pub mod quantity;
 
+use longhaul_compact::CompactSettings;
 use longhaul_ingest::{IngestSettings, WriteLimits};
 use longhaul_log::{LogSettings, SyncMode};
 use quantity::{Duration, Size};
@@ -33,6 +34,8 @@ pub struct Config {
     pub log: LogConfig,
     /// When recent samples become parts, and parts blocks.
     pub ship: ShipConfig,
+    /// When blocks of the bucket become one block.
+    pub compactor: CompactorConfig,
     /// What a query may cost.
     pub query: QueryConfig,
     /// Our own metrics, scraped into ourselves.
@@ -172,6 +175,28 @@ pub struct ShipConfig {
     pub small: Size,
 }
 
+/// `compactor`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompactorConfig {
+    /// Whether the server compacts in the background. One of several servers on a bucket is enough; more do no harm.
+    pub enabled: bool,
+    /// How long it rests between two looks at the bucket: two small requests a tenant each.
+    pub interval: Duration,
+    /// Jobs that run at once: each takes a core, and disk for its output.
+    pub jobs_at_once: usize,
+    /// A range is left alone until this long after its end.
+    pub settle: Duration,
+    /// Late data waits this long to be merged into a large block, unless it is a twentieth of it.
+    pub late_wait: Duration,
+    /// Days are merged into fortnights as long as these stay below this size.
+    pub fortnight_max: Size,
+    /// Blocks that are larger together are not merged: the output needs as much local disk.
+    pub job_max: Size,
+    /// Chunks that a job reads ahead.
+    pub memory: Size,
+}
+
 /// `query`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -218,6 +243,7 @@ impl Default for Config {
             memory: MemoryConfig::default(),
             log: LogConfig::default(),
             ship: ShipConfig::default(),
+            compactor: CompactorConfig::default(),
             query: QueryConfig::default(),
             self_scrape: SelfScrapeConfig::default(),
         }
@@ -291,6 +317,22 @@ impl Default for ShipConfig {
     }
 }
 
+impl Default for CompactorConfig {
+    fn default() -> Self {
+        let settings = CompactSettings::default();
+        Self {
+            enabled: true,
+            interval: Duration::from_ms(settings.interval_ms),
+            jobs_at_once: settings.jobs_at_once,
+            settle: Duration::from_ms(settings.settle_ms),
+            late_wait: Duration::from_ms(settings.late_wait_ms),
+            fortnight_max: Size::from_bytes(settings.long_bytes_max),
+            job_max: Size::from_bytes(settings.job_bytes_max),
+            memory: Size::from_bytes(settings.memory_bytes),
+        }
+    }
+}
+
 impl Default for QueryConfig {
     fn default() -> Self {
         Self {
@@ -353,6 +395,9 @@ impl Config {
         if self.self_scrape.interval.ms < 1000 {
             return Err(ConfigError("self_scrape.interval must be 1s or more".into()));
         }
+        if self.compactor.interval.ms < 1000 || self.compactor.jobs_at_once == 0 {
+            return Err(ConfigError("compactor.interval must be 1s or more, compactor.jobs_at_once 1 or more".into()));
+        }
         if self.memory.chunk_budget.bytes < 1 << 20 || self.memory.series_budget.bytes < 1 << 20 {
             return Err(ConfigError("memory.chunk_budget and memory.series_budget must be 1MiB or more".into()));
         }
@@ -396,6 +441,24 @@ impl Config {
             inflight_bytes_max: self.memory.inflight_max.bytes,
             lanes: cores,
             ..IngestSettings::default()
+        }
+    }
+
+    /// What of this concerns compaction.
+    pub fn compact_settings(&self) -> CompactSettings {
+        let settings = CompactSettings::default();
+        // What is small waits for `ship.max_age` before it is shipped.
+        let wait_max_ms = self.ship.max_age.ms.saturating_add(self.compactor.settle.ms).max(settings.wait_max_ms);
+        CompactSettings {
+            interval_ms: self.compactor.interval.ms,
+            jobs_at_once: self.compactor.jobs_at_once,
+            settle_ms: self.compactor.settle.ms,
+            wait_max_ms,
+            late_wait_ms: self.compactor.late_wait.ms,
+            long_bytes_max: self.compactor.fortnight_max.bytes,
+            job_bytes_max: self.compactor.job_max.bytes,
+            memory_bytes: self.compactor.memory.bytes,
+            ..settings
         }
     }
 

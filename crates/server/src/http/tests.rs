@@ -17,6 +17,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use longhaul_bucket::Store;
+use longhaul_compact::{Compactor, CompactorParts};
 use longhaul_disk::RealFs;
 use longhaul_head::Verdict;
 use longhaul_ingest::{Ingester, IngesterParts};
@@ -54,10 +55,10 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW_MS));
         let store = Store::memory();
         let mut id = 0;
-        let ids = IdSource::new(move || {
+        let ids = Arc::new(IdSource::new(move || {
             id += 1;
             id
-        });
+        }));
         let ingester = Ingester::open(IngesterParts {
             settings: config.ingest_settings(2),
             log_settings: config.log_settings(),
@@ -65,21 +66,38 @@ impl Server {
             fs: Arc::new(RealFs),
             store: store.clone(),
             clock: clock.clone(),
-            ids: Arc::new(ids),
+            ids: ids.clone(),
         })
         .await
+        .unwrap();
+        let compactor = Compactor::open(CompactorParts {
+            settings: config.compact_settings(),
+            work_dir: data_dir.path().join("compact"),
+            fs: Arc::new(RealFs),
+            store: store.clone(),
+            clock: clock.clone(),
+            ids,
+            publish: Arc::new(|_, _| {}),
+        })
         .unwrap();
         let queries_max = config.query.concurrent_max;
         let query_slots = Arc::new(Semaphore::new(queries_max));
         let app = AppState(Arc::new(App {
             write_limits: config.write_limits(),
             started_ms: NOW_MS,
-            metrics: Metrics::new(ingester.clone(), store.metrics().clone(), query_slots.clone(), queries_max),
+            metrics: Metrics::new(
+                ingester.clone(),
+                store.metrics().clone(),
+                compactor.metrics().clone(),
+                query_slots.clone(),
+                queries_max,
+            ),
             engine: Engine::new(EngineSettings::default()),
             blocks: Arc::new(BlockCache::new(16)),
             query_slots,
             clock,
             ingester,
+            compactor,
             config,
         }));
         Self { router: router(&app), app, _data_dir: data_dir }

@@ -1,0 +1,112 @@
+//! Compaction by the real binary: what is asked is answered alike before and after, after a restart, and by foreign tools.
+
+use crate::support::client::Client;
+use crate::support::process::Longhaul;
+use crate::support::values::{Matrix, count, exact_difference};
+use crate::support::{block_dirs, copy_dir, now_ms, peers, seconds};
+use longhaul_model::{Labels, Sample};
+use serde_json::Value;
+use std::process::Command;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+const SERIES: usize = 20;
+const CONFIGURATION: &str =
+    "self_scrape: {enabled: false}\nship: {cut_delay: 100y}\ncompactor: {enabled: false, late_wait: 100y}\n";
+
+async fn write(client: &Client, from_ms: i64, to_ms: i64, value: f64) {
+    for n in 0..SERIES {
+        let labels = Labels::from_pairs([("__name__", "sun"), ("n", &n.to_string())]);
+        let samples: Vec<Sample> = (from_ms..to_ms)
+            .step_by(30_000)
+            .map(|t_ms| Sample::new(t_ms, value + n as f64 + (t_ms % 7919) as f64))
+            .collect();
+        let answer = client.write(&[(labels, &samples)]).await;
+        assert_eq!(answer.status, 204, "{}", answer.text);
+    }
+}
+
+async fn read(client: &Client, day_ms: i64) -> Matrix {
+    client.samples("sun", "25h", &seconds(day_ms + DAY_MS)).await
+}
+
+async fn compact(server: &Longhaul) -> Value {
+    let answer = reqwest::Client::new().post(format!("{}/-/compact", server.admin_url)).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status, 200, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn answers_are_the_same_before_and_after_compaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Longhaul::configured(dir.path(), CONFIGURATION).await;
+    let client = Client::new(&server.url);
+    let day_ms = (now_ms() / DAY_MS - 5) * DAY_MS;
+    for n in 0..6 {
+        write(&client, day_ms + n * 4 * HOUR_MS, day_ms + (n + 1) * 4 * HOUR_MS, 1000.0).await;
+        server.flush().await;
+    }
+    // Corrections: what has left the machine can be written again, and the later value counts.
+    write(&client, day_ms + 7 * HOUR_MS, day_ms + 9 * HOUR_MS, 5000.0).await;
+    server.flush().await;
+    let before = read(&client, day_ms).await;
+    assert_eq!(count(&before), SERIES * 2880);
+
+    let report = compact(&server).await;
+    println!("{report}");
+    assert_eq!((&report["jobs"], &report["blocks_in"], &report["blocks_out"]), (&1.into(), &7.into(), &1.into()));
+    let corrected = (SERIES * 240) as u64;
+    assert_eq!(report["samples_duplicate"], corrected);
+    assert_eq!(report["samples_out"], (SERIES * 2880) as u64);
+    assert_eq!(exact_difference(&before, &read(&client, day_ms).await), None);
+    assert_eq!(client.metric("longhaul_compaction_jobs_total").await, 1.0);
+    assert_eq!(client.metric("longhaul_compaction_lag_seconds{tenant=\"anonymous\"}").await, 0.0);
+    assert_eq!(client.metric("longhaul_bucket_blocks{tenant=\"anonymous\"}").await, 1.0);
+    assert_eq!(compact(&server).await["jobs"], 0, "nothing is left to do");
+    let quarantine = reqwest::get(format!("{}/-/quarantine", server.admin_url)).await.unwrap().text().await.unwrap();
+    assert_eq!(quarantine, "[]");
+
+    server.kill();
+    server.start_again().await;
+    assert_eq!(exact_difference(&before, &read(&client, day_ms).await), None);
+    promtool_reads_them(dir.path());
+
+    // Another process compacts while the server runs; what the server knows of is still there.
+    write(&client, day_ms + 10 * HOUR_MS, day_ms + 20 * HOUR_MS, 9000.0).await;
+    server.flush().await;
+    let before = read(&client, day_ms).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul"));
+    command.args(["compact", "--once", "--tenant", "anonymous", "--data-dir"]).arg(dir.path().join("data"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["jobs"], &report["blocks_in"]), (&1.into(), &2.into()), "{report}");
+    assert_eq!(exact_difference(&before, &read(&client, day_ms).await), None);
+    assert_eq!(compact(&server).await["jobs"], 0, "the server learns of it");
+    assert_eq!(exact_difference(&before, &read(&client, day_ms).await), None);
+}
+
+/// `promtool tsdb analyze` reads the blocks that took the place of others.
+fn promtool_reads_them(dir: &std::path::Path) {
+    let Some(promtool) = peers::program("promtool") else { return };
+    let copy = dir.join("copy");
+    let mut analyzed = 0;
+    for block in block_dirs(&dir.join("data/bucket")) {
+        let meta: Value = serde_json::from_slice(&std::fs::read(block.join("meta.json")).unwrap()).unwrap();
+        if meta["compaction"]["level"] == 1 {
+            continue;
+        }
+        let id = block.file_name().unwrap().to_str().unwrap();
+        copy_dir(&block, &copy.join(id));
+        let output = Command::new(&promtool).args(["tsdb", "analyze"]).arg(&copy).arg(id).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            text.contains(&format!("Block ID: {id}")) && text.contains(&format!("Total Series: {SERIES}")),
+            "{text}"
+        );
+        analyzed += 1;
+    }
+    assert_eq!(analyzed, 1);
+}
