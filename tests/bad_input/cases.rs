@@ -255,13 +255,13 @@ pub fn values_and_times(now_ms: i64) -> Vec<Case> {
     ]
 }
 
-/// What this version cannot store gets a 400, never a 204; what is beside it is stored.
+/// What does not add up, or cannot be stored by this version, gets a 400, never a 204; what is beside it is stored.
 pub fn not_stored_yet(now_ms: i64) -> Vec<Case> {
     let t_ms = now_ms - MINUTE_MS;
     let histogram = Histogram {
         sum: 10.0,
         timestamp: t_ms,
-        count: Some(histogram::Count::CountInt(1)),
+        count: Some(histogram::Count::CountInt(2)), // more than in its only bucket
         zero_count: Some(histogram::ZeroCount::ZeroCountInt(1)),
         ..Histogram::default()
     };
@@ -275,16 +275,16 @@ pub fn not_stored_yet(now_ms: i64) -> Vec<Case> {
     let broken_metadata = [field(3, &[0xff; 9]), message(&[float("broken_metadata")])].concat();
     vec![
         Case::refused(
-            "a histogram alone",
+            "a histogram alone that does not add up",
             body(vec![TimeSeries { samples: Vec::new(), ..with_histogram("histogram") }]),
             400,
-            &["1 refused, 0 stored", "err-longhaul-native-histograms-not-supported", "{__name__=\"histogram\"}"],
+            &["1 refused, 0 stored", "err-longhaul-invalid-native-histogram", "{__name__=\"histogram\"}"],
         ),
         Case::refused(
-            "a histogram beside a float of the same series, and of another",
+            "such a histogram beside a float of the same series, and of another",
             body(vec![with_histogram("float_and_histogram"), float("float_beside")]),
             400,
-            &["1 refused, 2 stored", "err-longhaul-native-histograms-not-supported"],
+            &["1 refused, 2 stored", "err-longhaul-invalid-native-histogram"],
         )
         .adding(vec![float("float_and_histogram"), float("float_beside")]),
         Case::refused(

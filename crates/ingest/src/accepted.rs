@@ -6,9 +6,9 @@ use crate::refusal::{Cause, Refusals};
 use crate::settings::WriteLimits;
 use crate::tenant::Tenant;
 use crate::validate::{self, TimeWindow};
-use longhaul_chunk::{Columns, Encoding, merge_into};
+use longhaul_chunk::{Columns, Encoding, decode_any, merge_chunks, merge_into};
 use longhaul_head::{CutView, HeadError, Series, SeriesKey};
-use longhaul_model::{LabelSection, Labels, Sample, SeriesEntry, TenantId, TimeRange, WriteBatch};
+use longhaul_model::{LabelSection, Labels, Measurement, Sample, SeriesEntry, TenantId, TimeRange, Value, WriteBatch};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -17,7 +17,10 @@ use tokio::sync::oneshot;
 pub(crate) struct Accepted {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) entries: Vec<Entry>,
+    /// The plain floats of all entries.
     pub(crate) samples: Vec<Sample>,
+    /// Their other samples: valid histograms, and floats of which is known since when they count.
+    pub(crate) others: Vec<Measurement>,
     pub(crate) purpose: Purpose,
     /// The memory that it takes.
     pub(crate) inflight: Option<Inflight>,
@@ -27,6 +30,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Entry {
     pub(crate) series: Arc<Series>,
     pub(crate) samples: Range<u32>,
+    pub(crate) others: Range<u32>,
 }
 
 /// What the batch is for.
@@ -63,6 +67,7 @@ pub(crate) enum Applied {
 pub(crate) struct Resolved {
     pub(crate) entries: Vec<Entry>,
     pub(crate) samples: Vec<Sample>,
+    pub(crate) others: Vec<Measurement>,
     pub(crate) refusals: Refusals,
 }
 
@@ -94,34 +99,45 @@ impl Resolved {
     ) {
         let section = batch.labels(entry);
         let describe = || validate::describe(section);
-        if !entry.histograms.is_empty() {
-            self.refusals.add(Cause::Histograms, entry.histograms.len() as u64, describe);
-        }
         if !entry.exemplars.is_empty() {
             self.refusals.add(Cause::Exemplars, entry.exemplars.len() as u64, describe);
         }
-        let samples = batch.samples(entry);
-        let start = self.samples.len() as u32;
-        for sample in samples {
+        let (start, others_start) = (self.samples.len() as u32, self.others.len() as u32);
+        for (at, sample) in batch.samples(entry).iter().enumerate() {
+            let start_ms = batch.starts_ms.get(entry.samples.start as usize + at).copied().unwrap_or(0);
             match window.check(sample.t_ms) {
-                Ok(()) => self.samples.push(*sample),
+                Ok(()) if start_ms == 0 => self.samples.push(*sample),
+                Ok(()) => self.others.push(Measurement { start_ms, ..Measurement::from(*sample) }),
                 Err(cause) => self.refusals.add(cause, 1, || format!("{} at {} ms", describe(), sample.t_ms)),
             }
         }
-        let end = self.samples.len() as u32;
+        for sample in batch.histograms(entry) {
+            let at = |what: &dyn std::fmt::Display| format!("{} at {} ms{what}", describe(), sample.t_ms);
+            match (window.check(sample.t_ms), validate::histogram(&sample.value)) {
+                (Ok(()), Ok(value)) => {
+                    self.others.push(Measurement { t_ms: sample.t_ms, start_ms: sample.start_ms, value });
+                }
+                (Err(cause), _) => self.refusals.add(cause, 1, || at(&"")),
+                (_, Err(error)) => self.refusals.add(Cause::InvalidHistogram, 1, || at(&format_args!(": {error}"))),
+            }
+        }
+        let (end, others_end) = (self.samples.len() as u32, self.others.len() as u32);
         // A series without a sample to store is not created, but its labels are still checked: a sender that gets
         // them wrong hears of it.
-        let found = if start == end {
+        let found = if (start, others_start) == (end, others_end) {
             validate::labels(section, limits).map(|_| None)
         } else {
             resolve(section, tenant, limits, new_series).map(Some)
         };
         match found {
-            Ok(Some(series)) => self.entries.push(Entry { series, samples: start..end }),
+            Ok(Some(series)) => {
+                self.entries.push(Entry { series, samples: start..end, others: others_start..others_end });
+            }
             Ok(None) => {}
             Err(cause) => {
                 self.samples.truncate(start as usize);
-                self.refusals.add(cause, u64::from(end - start).max(1), describe);
+                self.others.truncate(others_start as usize);
+                self.refusals.add(cause, u64::from(end - start + others_end - others_start).max(1), describe);
             }
         }
     }
@@ -183,6 +199,15 @@ impl longhaul_log::Batch for Accepted {
         let range = &self.entries[entry].samples;
         &self.samples[range.start as usize..range.end as usize]
     }
+
+    fn is_mixed(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    fn others(&self, entry: usize) -> &[Measurement] {
+        let range = &self.entries[entry].others;
+        &self.others[range.start as usize..range.end as usize]
+    }
 }
 
 impl Accepted {
@@ -190,30 +215,45 @@ impl Accepted {
     /// cannot be decoded.
     pub(crate) fn again(tenant: &Arc<Tenant>, again: LoggedAgain) -> Result<Self, LoggedAgain> {
         match collect(tenant, &again.views) {
-            Some((entries, samples)) if !entries.is_empty() => {
-                Ok(Self { tenant: tenant.clone(), entries, samples, purpose: Purpose::LogAgain(again), inflight: None })
+            Some((entries, samples, others)) if !entries.is_empty() => {
+                let purpose = Purpose::LogAgain(again);
+                Ok(Self { tenant: tenant.clone(), entries, samples, others, purpose, inflight: None })
             }
             _ => Err(again),
         }
     }
 }
 
-/// The samples of `views` as entries of a batch; None if a chunk cannot be decoded, if a series is gone, or if there is
-/// anything but plain floats, which the log cannot hold.
-fn collect(tenant: &Tenant, views: &[CutView]) -> Option<(Vec<Entry>, Vec<Sample>)> {
-    let (mut entries, mut samples, mut columns) = (Vec::new(), Vec::new(), Columns::default());
+/// The samples of `views` as entries of a batch; None if a chunk cannot be decoded or if a series is gone.
+fn collect(tenant: &Tenant, views: &[CutView]) -> Option<(Vec<Entry>, Vec<Sample>, Vec<Measurement>)> {
+    let (mut entries, mut samples, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut columns, mut decoded) = (Columns::default(), Vec::new());
     for series in views.iter().flat_map(CutView::series) {
-        if series.chunks.iter().any(|chunk| chunk.encoding != Encoding::Xor) {
-            return None;
+        let (start, others_start) = (samples.len() as u32, others.len() as u32);
+        if series.chunks.iter().all(|chunk| chunk.encoding == Encoding::Xor) {
+            columns.clear();
+            merge_into(&series.chunks, TimeRange::ALL, &mut columns).ok()?;
+            samples.extend(columns.t_ms.iter().zip(&columns.values).map(|(t_ms, value)| Sample::new(*t_ms, *value)));
+        } else {
+            decoded.clear();
+            for chunk in merge_chunks(series.chunks, tenant.head.settings().chunk_samples_max).ok()? {
+                decode_any(&chunk, &mut decoded).ok()?;
+            }
+            for sample in decoded.drain(..) {
+                match sample.value {
+                    Value::Float(value) if sample.start_ms == 0 => samples.push(Sample::new(sample.t_ms, value)),
+                    _ => others.push(sample),
+                }
+            }
         }
-        let start = samples.len() as u32;
-        columns.clear();
-        merge_into(&series.chunks, TimeRange::ALL, &mut columns).ok()?;
         let known = tenant.head.find(key_of(tenant, &series.labels))?;
-        samples.extend(columns.t_ms.iter().zip(&columns.values).map(|(t_ms, value)| Sample::new(*t_ms, *value)));
-        entries.push(Entry { series: known, samples: start..samples.len() as u32 });
+        entries.push(Entry {
+            series: known,
+            samples: start..samples.len() as u32,
+            others: others_start..others.len() as u32,
+        });
     }
-    Some((entries, samples))
+    Some((entries, samples, others))
 }
 
 /// The key under which a head knows `labels`.

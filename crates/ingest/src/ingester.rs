@@ -138,13 +138,13 @@ impl Ingester {
         let inflight = inner.gate.admit(size_bytes, &inner.settings).inspect_err(|_| self.turned_away())?;
         let tenant = inner.tenants.get_or_create(tenant);
         tenant.head.set_series_max(limits.series_max.map_or(usize::MAX, |max| max as usize));
-        let Resolved { entries, samples, mut refusals } =
+        let Resolved { entries, samples, others, mut refusals } =
             Resolved::of(batch, &tenant, limits, inner.clock.now_ms(), inner.gate.new_series());
         let mut stored = 0;
         if !entries.is_empty() {
             let (reply, verdict) = oneshot::channel();
             let accepted =
-                Accepted { tenant, entries, samples, purpose: Purpose::Write(reply), inflight: Some(inflight) };
+                Accepted { tenant, entries, samples, others, purpose: Purpose::Write(reply), inflight: Some(inflight) };
             inner.log.append(Append::Batch(accepted)).map_err(|rejected| {
                 self.turned_away();
                 match rejected.why {

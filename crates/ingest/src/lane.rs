@@ -173,7 +173,7 @@ impl Lane {
     }
 
     fn apply(&self, offset: Offset, batch: Accepted) {
-        let Accepted { tenant, entries, samples, purpose, inflight: _inflight } = batch;
+        let Accepted { tenant, entries, samples, others, purpose, inflight: _inflight } = batch;
         let reply = match purpose {
             Purpose::Write(reply) => reply,
             Purpose::LogAgain(again) => {
@@ -187,12 +187,12 @@ impl Lane {
         let older = AskedParts::new(&tenant.parts);
         for (number, entry) in entries.iter().enumerate() {
             let samples = &samples[entry.samples.start as usize..entry.samples.end as usize];
-            for (index, sample) in samples.iter().enumerate() {
-                let verdict = tenant.head.apply(&entry.series, *sample, offset, &older);
+            let others = &others[entry.others.start as usize..entry.others.end as usize];
+            let mut judged = |index: usize, t_ms: i64, verdict: Verdict| {
                 if older.take_failed() {
                     unjudged = true;
                     left_out.push((number as u32, index as u32));
-                    continue;
+                    return;
                 }
                 match verdict {
                     Verdict::Stored => stored += 1,
@@ -204,11 +204,17 @@ impl Lane {
                     Verdict::Conflict => {
                         conflicts += 1;
                         left_out.push((number as u32, index as u32));
-                        first_conflict.get_or_insert_with(|| {
-                            format!("{} at {} ms", entry.series.labels(&tenant.head), sample.t_ms)
-                        });
+                        first_conflict
+                            .get_or_insert_with(|| format!("{} at {t_ms} ms", entry.series.labels(&tenant.head)));
                     }
                 }
+            };
+            for (index, sample) in samples.iter().enumerate() {
+                judged(index, sample.t_ms, tenant.head.apply(&entry.series, *sample, offset, &older));
+            }
+            for (index, sample) in others.iter().enumerate() {
+                let verdict = tenant.head.apply_any(&entry.series, sample.clone(), offset, &older);
+                judged(samples.len() + index, sample.t_ms, verdict);
             }
         }
         self.metrics.samples_stored.fetch_add(stored, Relaxed);

@@ -267,16 +267,25 @@ impl Replay<'_> {
     ) -> u64 {
         let tenant = &replayed.tenant;
         let (mut series, mut applied) = (None, 0);
-        for (index, sample) in entry.samples.iter().enumerate() {
+        let is_wanted = |index: usize, t_ms: i64| {
             let is_refused = refusals.binary_search(&(entry.entry, index as u32)).is_ok();
-            if is_refused || replayed.is_covered(sample.t_ms, offset, self.log_id) {
-                continue;
+            !is_refused && !replayed.is_covered(t_ms, offset, self.log_id)
+        };
+        let mut judged = |index: usize, verdict: Verdict| match verdict {
+            Verdict::Stored => applied += 1,
+            Verdict::Duplicate => {}
+            Verdict::DuplicateOfOlder | Verdict::Conflict => left_out.push((entry.entry, index as u32)),
+        };
+        for (index, sample) in entry.samples.iter().enumerate() {
+            if is_wanted(index, sample.t_ms) {
+                let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
+                judged(index, tenant.head.apply(series, *sample, offset, &tenant.parts));
             }
-            let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
-            match tenant.head.apply(series, *sample, offset, &tenant.parts) {
-                Verdict::Stored => applied += 1,
-                Verdict::Duplicate => {}
-                Verdict::DuplicateOfOlder | Verdict::Conflict => left_out.push((entry.entry, index as u32)),
+        }
+        for (index, sample) in (entry.samples.len()..).zip(&entry.others) {
+            if is_wanted(index, sample.t_ms) {
+                let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
+                judged(index, tenant.head.apply_any(series, sample.clone(), offset, &tenant.parts));
             }
         }
         applied

@@ -26,7 +26,7 @@ pub enum Cause {
     TooOld,
     DuplicateTimestamp,
     SeriesLimit,
-    Histograms,
+    InvalidHistogram,
     Exemplars,
 }
 
@@ -47,7 +47,7 @@ impl Cause {
             Self::TooOld => "err-longhaul-sample-timestamp-too-old",
             Self::DuplicateTimestamp => "err-longhaul-sample-duplicate-timestamp",
             Self::SeriesLimit => "err-longhaul-max-series-per-tenant",
-            Self::Histograms => "err-longhaul-native-histograms-not-supported",
+            Self::InvalidHistogram => "err-longhaul-invalid-native-histogram",
             Self::Exemplars => "err-longhaul-exemplars-not-supported",
         }
     }
@@ -70,7 +70,7 @@ impl Cause {
                 "the series is new and the tenant's or the instance's limit of series is reached; \
                                   samples of known series are still stored (`limits.series_max`, `memory.series_budget`)"
             }
-            Self::Histograms => "native histograms cannot be stored by this version",
+            Self::InvalidHistogram => "the native histogram does not add up",
             Self::Exemplars => "exemplars cannot be stored by this version",
         }
     }

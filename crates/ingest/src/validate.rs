@@ -2,7 +2,10 @@
 
 use crate::refusal::Cause;
 use crate::settings::WriteLimits;
-use longhaul_model::{LabelSection, METRIC_NAME};
+use longhaul_model::histogram::SCHEMA_MAX;
+use longhaul_model::write_batch::HistogramValue;
+use longhaul_model::{HistogramError, LabelSection, METRIC_NAME, Value};
+use std::sync::Arc;
 
 /// The earliest time that can be stored: the first millisecond of the year 1. Older ones are a sender's mistake, and
 /// would overflow the arithmetic of other tools that read our blocks.
@@ -29,6 +32,32 @@ impl TimeWindow {
             Err(Cause::TooOld)
         } else {
             Ok(())
+        }
+    }
+}
+
+/// The finest schema that any sender knows (Prometheus `model/histogram`): what is beyond is a mistake.
+const FINEST_SCHEMA_SENT: i32 = 52;
+
+/// A histogram as it is stored: valid, and at most of the finest schema that queries know; a finer one is made coarser.
+pub(crate) fn histogram(value: &HistogramValue) -> Result<Value, HistogramError> {
+    let is_finer = |schema: i32| schema > SCHEMA_MAX && schema <= FINEST_SCHEMA_SENT;
+    match value {
+        HistogramValue::Integer(histogram) => {
+            let mut histogram = Arc::clone(histogram);
+            if is_finer(histogram.schema) {
+                Arc::make_mut(&mut histogram).reduce_resolution(SCHEMA_MAX);
+            }
+            histogram.validate()?;
+            Ok(Value::Histogram(histogram))
+        }
+        HistogramValue::Float(histogram) => {
+            let mut histogram = Arc::clone(histogram);
+            if is_finer(histogram.schema) {
+                Arc::make_mut(&mut histogram).reduce_resolution(SCHEMA_MAX);
+            }
+            histogram.validate()?;
+            Ok(Value::FloatHistogram(histogram))
         }
     }
 }

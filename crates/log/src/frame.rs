@@ -29,16 +29,20 @@ pub(crate) enum Kind {
     Refusals = 3,
     /// The last frame of a segment that was completed; no payload; carries the segment's last offset.
     Seal = 4,
+    /// A batch of samples of any kind: of histograms, or of floats of which is known since when they count.
+    Mixed = 6,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Series, Self::Samples, Self::Refusals, Self::Seal].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::Series, Self::Samples, Self::Refusals, Self::Seal, Self::Mixed]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
     }
 
     /// Whether frames of this kind have an offset of their own.
     pub(crate) fn is_counted(self) -> bool {
-        matches!(self, Self::Samples | Self::Refusals)
+        matches!(self, Self::Samples | Self::Refusals | Self::Mixed)
     }
 }
 

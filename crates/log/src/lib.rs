@@ -15,6 +15,7 @@ mod writer;
 
 mod definitions;
 mod frame;
+mod mixed;
 mod page;
 mod refusals;
 mod samples;
@@ -37,7 +38,7 @@ pub use settings::{LogSettings, SyncMode};
 pub use thread::{LocalLog, Rejected, Rejection};
 pub use writer::{Counters, Writer};
 
-use longhaul_model::{Sample, TenantId};
+use longhaul_model::{Measurement, Sample, TenantId};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,8 +66,16 @@ pub trait Batch: Send + 'static {
     fn label_symbols(&self, entry: usize, out: &mut Vec<(u32, u32)>);
     /// The text of one of the tenant's symbols. Asked only for symbols that the open segment does not know yet.
     fn symbol(&self, symbol: u32) -> Arc<str>;
-    /// An entry's samples.
+    /// An entry's plain floats.
     fn samples(&self, entry: usize) -> &[Sample];
+    /// Whether any entry has samples of another kind.
+    fn is_mixed(&self) -> bool {
+        false
+    }
+    /// An entry's samples that are no plain floats: histograms, and floats of which is known since when they count.
+    fn others(&self, _entry: usize) -> &[Measurement] {
+        &[]
+    }
 }
 
 /// Samples of an earlier batch that were refused when it was applied.
@@ -76,7 +85,7 @@ pub struct Refusals {
     pub tenant: TenantId,
     /// The offset of the batch.
     pub batch: Offset,
-    /// The refused samples: (entry, sample within the entry).
+    /// The refused samples: (entry, sample within the entry). The entry's plain floats are counted first, then its others.
     pub samples: Vec<(u32, u32)>,
 }
 

@@ -5,8 +5,8 @@ use crate::definitions::Definitions;
 use crate::frame::Kind;
 use crate::reader::{FrameReader, Step};
 use crate::recover::ReadySegment;
-use crate::{LogError, Offset, refusals, samples};
-use longhaul_model::{Labels, Sample, TenantId};
+use crate::{LogError, Offset, mixed, refusals, samples};
+use longhaul_model::{Labels, Measurement, Sample, TenantId};
 use std::sync::Arc;
 
 /// One frame of the log.
@@ -46,8 +46,10 @@ pub struct ReplaySeries {
     pub series_number: u32,
     /// The segment the record lies in.
     pub segment: u64,
-    /// Its samples, in the order of the batch.
+    /// Its plain floats, in the order of the batch.
     pub samples: Vec<Sample>,
+    /// Its other samples, in the order of the batch; refusals count them behind the floats.
+    pub others: Vec<Measurement>,
 }
 
 /// Iterates over the records of a log. After an error there is nothing more.
@@ -96,11 +98,19 @@ impl Replay {
                 }
                 Step::Frame { kind: Kind::Samples, head, .. } => {
                     if let Some((tenant, columns)) = samples::decode(current.reader.payload()) {
-                        let (series, lost) = current.series(&columns);
+                        let (series, lost) = current.series(&columns, mixed::Others::default());
                         self.samples_without_series += lost;
                         return Ok(Some(Record { offset: head.offset, tenant, kind: RecordKind::Samples(series) }));
                     }
                     tracing::error!(offset = head.offset, "a batch in the log cannot be decoded");
+                }
+                Step::Frame { kind: Kind::Mixed, head, .. } => {
+                    if let Some((tenant, columns, others)) = mixed::decode(current.reader.payload()) {
+                        let (series, lost) = current.series(&columns, others);
+                        self.samples_without_series += lost;
+                        return Ok(Some(Record { offset: head.offset, tenant, kind: RecordKind::Samples(series) }));
+                    }
+                    tracing::error!(offset = head.offset, "a batch of histograms in the log cannot be decoded");
                 }
             }
         }
@@ -137,11 +147,15 @@ impl Current {
     }
 
     /// The series of a batch, and how many samples have none.
-    fn series(&mut self, columns: &samples::SampleColumns) -> (Vec<ReplaySeries>, u64) {
+    fn series(&mut self, columns: &samples::SampleColumns, others: mixed::Others) -> (Vec<ReplaySeries>, u64) {
         let (mut series, mut lost) = (Vec::with_capacity(columns.series.len()), 0);
         let mut rest = columns.times.iter().zip(&columns.values).map(|(t_ms, value)| Sample::new(*t_ms, *value));
+        let mut rest_of_others = others.samples.into_iter();
+        let mut others_counts = others.counts.into_iter();
         for (entry, (number, count)) in columns.series.iter().zip(&columns.counts).enumerate() {
             let samples: Vec<Sample> = rest.by_ref().take(*count as usize).collect();
+            let others_count = others_counts.next().unwrap_or(0);
+            let others: Vec<Measurement> = rest_of_others.by_ref().take(others_count as usize).collect();
             match self.definitions.labels(*number) {
                 Some(labels) => series.push(ReplaySeries {
                     entry: entry as u32,
@@ -149,8 +163,9 @@ impl Current {
                     series_number: *number,
                     segment: self.number,
                     samples,
+                    others,
                 }),
-                None => lost += u64::from(*count),
+                None => lost += u64::from(*count) + u64::from(others_count),
             }
         }
         (series, lost)

@@ -73,28 +73,34 @@ pub(crate) struct SampleColumns {
 /// Reads what [`encode`] wrote; `None` if `payload` is anything else.
 pub(crate) fn decode(payload: &[u8]) -> Option<(TenantId, SampleColumns)> {
     let mut input = Input(payload);
+    let decoded = read(&mut input)?;
+    input.is_empty().then_some(decoded)
+}
+
+/// Reads what [`encode`] wrote from the front of `input`.
+pub(crate) fn read(input: &mut Input<'_>) -> Option<(TenantId, SampleColumns)> {
     let tenant = TenantId::parse(input.text()?).ok()?;
     let entries = usize::try_from(input.varint()?).ok().filter(|entries| *entries <= SAMPLES_MAX)?;
     let mut columns = SampleColumns::default();
     let mut number = -1i64;
-    for delta in read_column(&mut input, entries)? {
+    for delta in read_column(input, entries)? {
         number = number.checked_add(delta)?;
         columns.series.push(u32::try_from(number).ok()?);
     }
     let mut samples = 0usize;
-    for count in read_column(&mut input, entries)? {
+    for count in read_column(input, entries)? {
         let count = u32::try_from(count).ok()?;
         samples = samples.checked_add(count as usize).filter(|samples| *samples <= SAMPLES_MAX)?;
         columns.counts.push(count);
     }
-    columns.times = read_column(&mut input, samples)?;
+    columns.times = read_column(input, samples)?;
     let mut time = 0i64;
     for delta in &mut columns.times {
         time = time.wrapping_add(*delta);
         *delta = time;
     }
-    columns.values = read_values(&mut input, samples)?;
-    input.is_empty().then_some((tenant, columns))
+    columns.values = read_values(input, samples)?;
+    Some((tenant, columns))
 }
 
 /// From how many equal values on a run is written as one: below, control bytes cost more than they save.
@@ -155,14 +161,14 @@ const SCALES: [f64; 4] = [1.0, 1e3, 1e6, 1e9];
 
 /// Writes values one by one.
 #[derive(Debug, Default)]
-struct ValueWriter {
+pub(crate) struct ValueWriter {
     before: u64,
     repeats: u8,
 }
 
 impl ValueWriter {
     #[inline]
-    fn push(&mut self, out: &mut Vec<u8>, value: f64) {
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, value: f64) {
         let bits = value.to_bits();
         if bits == self.before {
             self.repeats += 1;
@@ -181,7 +187,7 @@ impl ValueWriter {
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         if self.repeats > 0 {
             out.push(REPEAT + (self.repeats - 1));
             self.repeats = 0;
@@ -229,7 +235,7 @@ fn push_raw(out: &mut Vec<u8>, bits: u64) {
     out.extend_from_slice(&bits.to_le_bytes());
 }
 
-fn read_values(input: &mut Input<'_>, length: usize) -> Option<Vec<f64>> {
+pub(crate) fn read_values(input: &mut Input<'_>, length: usize) -> Option<Vec<f64>> {
     let mut values = Vec::new();
     let mut before = 0f64;
     while values.len() < length {

@@ -9,7 +9,7 @@ use crate::frame::{Kind, PAYLOAD_BYTES_MAX};
 use crate::open_segment::OpenSegment;
 use crate::samples::{self, Scratch};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentList, remove};
-use crate::{Append, Batch, Delivery, LogError, LogSettings, Offset, SegmentInfo, SyncMode, refusals};
+use crate::{Append, Batch, Delivery, LogError, LogSettings, Offset, SegmentInfo, SyncMode, mixed, refusals};
 use longhaul_model::LogId;
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -139,7 +139,8 @@ impl<B: Batch, M> Writer<B, M> {
         self.last_offset += 1; // I-LOG-1: not taken back if the frame comes to nothing
         if let Append::Batch(batch) = append {
             segment.lay_definitions(batch);
-            segment.lay(Kind::Samples, self.last_offset, &self.payload);
+            let kind = if batch.is_mixed() { Kind::Mixed } else { Kind::Samples };
+            segment.lay(kind, self.last_offset, &self.payload);
         } else {
             segment.lay(Kind::Refusals, self.last_offset, &self.payload);
         }
@@ -149,7 +150,12 @@ impl<B: Batch, M> Writer<B, M> {
     fn encode(&mut self, append: &Append<B, M>) -> Result<(), LogError> {
         self.payload.clear();
         match append {
-            Append::Batch(batch) => samples::encode(batch, &mut self.scratch, &mut self.payload)?,
+            Append::Batch(batch) => {
+                samples::encode(batch, &mut self.scratch, &mut self.payload)?;
+                if batch.is_mixed() {
+                    mixed::encode(batch, &mut self.payload)?;
+                }
+            }
             Append::Refusals(refusals, _) => refusals::encode(refusals, &mut self.payload)?,
             Append::Marker(_) => {}
         }

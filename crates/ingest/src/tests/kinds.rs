@@ -1,15 +1,16 @@
-//! Histograms and starts at every station behind the door, which does not let them in yet: they are put into the head by
-//! hand.
+//! Histograms and starts from the door to the bucket, and over restarts at every station.
 
 use super::site::*;
 use crate::Ingester;
-use crate::accepted::key_of;
-use crate::parts::AskedParts;
+use crate::refusal::Cause;
+use crate::settings::WriteLimits;
 use longhaul_block::Block;
 use longhaul_chunk::{Chunk, decode_any, merge_chunks};
-use longhaul_head::Verdict;
-use longhaul_model::{Labels, Measurement, TenantId, TimeRange};
-use longhaul_testkit::measurements::{KINDS, measurement};
+use longhaul_model::write_batch::{HistogramSample, HistogramValue};
+use longhaul_model::{
+    BucketSpan, Histogram, LabelSection, Labels, Measurement, SeriesEntry, TenantId, TimeRange, Value, WriteBatch,
+};
+use longhaul_testkit::measurements::{KINDS, histogram, measurement};
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
 
@@ -26,14 +27,31 @@ fn comparable(sample: &Measurement) -> (Vec<u8>, i64) {
     (canonical, sample.start_ms)
 }
 
-/// Applies a sample to a series that the head has. Nothing else writes meanwhile.
-fn apply(ingester: &Ingester, id: &TenantId, sample: &Measurement) -> Verdict {
-    let tenant = ingester.tenant(id);
-    let series = tenant.head.find(key_of(&tenant, &labels())).unwrap();
-    let older = AskedParts::new(&tenant.parts);
-    let verdict = tenant.head.apply_any(&series, sample.clone(), 1, &older);
-    assert!(!older.take_failed());
-    verdict
+/// Writes samples; how many are stored or were there already, and how many are refused for what.
+async fn write(ingester: &Ingester, id: &TenantId, samples: &[Measurement]) -> (u64, Vec<(Cause, u64)>) {
+    let mut section = Vec::new();
+    labels().iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
+    let mut batch = WriteBatch { buffer: section.into(), ..WriteBatch::default() };
+    for Measurement { t_ms, start_ms, value } in samples.iter().cloned() {
+        let value = match value {
+            Value::Float(value) => {
+                batch.samples.push(sample(t_ms, value));
+                batch.starts_ms.push(start_ms);
+                continue;
+            }
+            Value::Histogram(histogram) => HistogramValue::Integer(histogram),
+            Value::FloatHistogram(histogram) => HistogramValue::Float(histogram),
+        };
+        batch.histograms.push(HistogramSample { t_ms, start_ms, value });
+    }
+    batch.series.push(SeriesEntry {
+        labels: 0..batch.buffer.len() as u32,
+        samples: 0..batch.samples.len() as u32,
+        histograms: 0..batch.histograms.len() as u32,
+        exemplars: 0..0,
+    });
+    let report = ingester.write(id, &batch, &WriteLimits::default()).await.unwrap();
+    (report.stored, report.refusals.causes().iter().map(|it| (it.cause, it.count)).collect())
 }
 
 /// What a query finds in blocks, parts and head, and how many samples each of the three has.
@@ -79,43 +97,87 @@ async fn samples_of_all_kinds_pass_every_station() {
     let site = Site::new(1);
     let ingester = site.open().await;
     let id = tenant(0);
-    // A float through the door makes the series, and the log's first offset.
-    assert!(put(&ingester, &id, "up", START_MS, 1.0).await);
-    let float = Measurement { t_ms: START_MS, start_ms: 0, value: longhaul_model::Value::Float(1.0) };
-    let mut expected = Samples::from([(START_MS, comparable(&float))]);
     let given = |n: i64| measurement(START_MS - n * SECOND_MS, (n / 3 % i64::from(KINDS)) as u8, 0);
-    let mut store = |numbers: &mut dyn Iterator<Item = i64>| {
-        for sample in numbers.map(given) {
-            assert_eq!(apply(&ingester, &id, &sample), Verdict::Stored);
-            expected.insert(sample.t_ms, comparable(&sample));
-        }
-        expected.clone()
-    };
+    let other = |n: i64| measurement(START_MS - n * SECOND_MS, (n / 3 % i64::from(KINDS)) as u8, 1);
+    let first: Vec<Measurement> = (1..200).rev().step_by(2).map(given).collect();
+    let second: Vec<Measurement> = (2..200).step_by(2).map(given).collect();
+    let of = |samples: &[Measurement]| samples.iter().map(|it| (it.t_ms, comparable(it))).collect::<Samples>();
+    let mut expected = of(&first);
+    for batch in first.chunks(7) {
+        assert_eq!(write(&ingester, &id, batch).await, (batch.len() as u64, vec![]));
+    }
+    check(&ingester, &id, &expected, [0, 0, 100]).await;
+    // Another value at the same time is refused, unless both say that the series has ended; I-VERDICT-1.
+    let others: Vec<Measurement> = (1..200).step_by(2).map(other).collect();
+    let ended = others.iter().filter(|it| it.value.is_stale()).count() as u64;
+    let refused = vec![(Cause::DuplicateTimestamp, 100 - ended)];
+    assert_eq!(write(&ingester, &id, &others).await, (ended, refused.clone()));
+    assert_eq!(write(&ingester, &id, &first).await, (100, vec![]));
 
-    let expected = store(&mut (1..200).rev().step_by(2));
-    check(&ingester, &id, &expected, [0, 0, 101]).await;
-    ingester.log_again(&id).await; // which has to give up: the log holds floats only
-    check(&ingester, &id, &expected, [0, 0, 101]).await;
+    let site = site.killed();
+    let ingester = site.open().await;
+    check(&ingester, &id, &expected, [0, 0, 100]).await;
+    ingester.log_again(&id).await;
+    check(&ingester, &id, &expected, [0, 0, 100]).await;
+    let site = site.killed();
+    let ingester = site.open().await;
+    check(&ingester, &id, &expected, [0, 0, 100]).await;
+
     ingester.cut_all(&id).await.unwrap();
     drop(ingester.tenant(&id).cutting.lock().await); // the head has let go
-    check(&ingester, &id, &expected, [0, 101, 0]).await;
+    check(&ingester, &id, &expected, [0, 100, 0]).await;
+    assert_eq!(write(&ingester, &id, &others).await, (ended, refused));
+    assert_eq!(write(&ingester, &id, &first).await, (100, vec![]));
+    check(&ingester, &id, &expected, [0, 100, 0]).await;
 
-    let other = |n: i64| measurement(START_MS - n * SECOND_MS, (n / 3 % i64::from(KINDS)) as u8, 1);
-    for n in (1..200).step_by(2) {
-        assert_eq!(apply(&ingester, &id, &given(n)), Verdict::DuplicateOfOlder);
-        let stale = given(n).value.is_stale();
-        let expected = if stale { Verdict::DuplicateOfOlder } else { Verdict::Conflict };
-        assert_eq!(apply(&ingester, &id, &other(n)), expected);
-    }
-
-    let expected = store(&mut (2..200).step_by(2));
+    assert_eq!(write(&ingester, &id, &second).await, (99, vec![]));
+    expected.extend(of(&second));
     ingester.cut_all(&id).await.unwrap();
     assert!(ingester.part_count(&id) > 1);
     ingester.merge_parts(&id).await.unwrap();
     drop(ingester.tenant(&id).cutting.lock().await);
-    check(&ingester, &id, &expected, [0, 200, 0]).await;
+    check(&ingester, &id, &expected, [0, 199, 0]).await;
     ingester.ship(&id, true).await.unwrap();
-    check(&ingester, &id, &expected, [200, 0, 0]).await;
+    check(&ingester, &id, &expected, [199, 0, 0]).await;
     let restarted = site.killed().open().await;
-    check(&restarted, &id, &expected, [200, 0, 0]).await;
+    check(&restarted, &id, &expected, [199, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn what_does_not_add_up_is_refused_and_too_fine_schemas_are_made_coarser() {
+    let site = Site::new(1);
+    let ingester = site.open().await;
+    let id = tenant(0);
+    let good = histogram(START_MS, 1);
+    let at = |n: i64, histogram: Histogram| {
+        let value = Value::Histogram(histogram.into());
+        Measurement { t_ms: START_MS - n * SECOND_MS, start_ms: 0, value }
+    };
+    let bad = [
+        Histogram { count: 99, ..good.clone() },
+        Histogram { schema: 53, ..good.clone() },
+        Histogram { schema: -5, ..good.clone() },
+        Histogram { positive_spans: vec![], ..good.clone() },
+        Histogram { custom_bounds: [1.0].into(), ..good.clone() },
+    ];
+    let mut samples: Vec<Measurement> = (1..).zip(bad.iter().cloned()).map(|(n, it)| at(n, it)).collect();
+    samples.push(at(0, good.clone()));
+    assert_eq!(write(&ingester, &id, &samples).await, (1, vec![(Cause::InvalidHistogram, 5)]));
+    let fine = Histogram {
+        schema: 10,
+        positive_spans: vec![BucketSpan { offset: 5, length: 4 }],
+        positive_deltas: vec![1, 0, 0, 0],
+        count: 4,
+        ..Histogram::default()
+    };
+    let coarse = Histogram {
+        schema: 8,
+        positive_spans: vec![BucketSpan { offset: 2, length: 1 }],
+        positive_deltas: vec![4],
+        count: 4,
+        ..Histogram::default()
+    };
+    let expected = [at(0, good), at(9, coarse)].map(|it| (it.t_ms, comparable(&it)));
+    assert_eq!(write(&ingester, &id, &[at(9, fine)]).await, (1, vec![]));
+    check(&ingester, &id, &expected.into(), [0, 0, 2]).await;
 }

@@ -3,6 +3,7 @@
 
 use super::support::*;
 use crate::*;
+use longhaul_testkit::measurements::{KINDS, measurement};
 use longhaul_testkit::sim_fs::{EIO, ENOSPC, FaultPoint, Operation, SimFs};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -52,7 +53,11 @@ impl Workload {
         }
         let (tenant, length) = (self.random.random_range(0..2), self.random.random_range(1..=5));
         let entries = (0..length).map(|i| (2 * i + tenant, vec![Sample::new(self.sent, self.random.random())]));
-        let batch = self.world.batch(entries.collect());
+        let others = match self.sent % 3 {
+            0 => vec![vec![measurement(self.sent, (self.sent / 3 % i64::from(KINDS)) as u8, 1)]],
+            _ => vec![],
+        };
+        let batch = self.world.mixed(entries.collect(), others);
         self.ledger.sent.push((self.fs.trace_len(), plain(&batch)));
         Append::Batch(batch)
     }

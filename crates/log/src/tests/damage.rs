@@ -4,6 +4,7 @@ use super::support::*;
 use crate::frame::Kind;
 use crate::*;
 use longhaul_disk::Fs;
+use longhaul_testkit::measurements::measurement;
 use longhaul_testkit::sim_fs::SimFs;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,8 @@ fn closed_log(segment_size_bytes: u64, batches: i64) -> (SimFs, BTreeMap<Offset,
         let tenant = (t % 2) as u32;
         let entries = (0..6u32).filter(|i| i64::from(*i) <= t % 5 + 1);
         let entries = entries.map(|i| (2 * i + tenant, vec![Sample::new(t * 1000, t as f64 * 1.1 + f64::from(i))]));
-        commit_batch(&mut writer, world.batch(entries.collect())).unwrap();
+        let others = if t % 3 == 1 { vec![vec![measurement(t * 1000 + 1, (t % 8) as u8, 1)]] } else { vec![] };
+        commit_batch(&mut writer, world.mixed(entries.collect(), others)).unwrap();
         if t % 4 == 3 {
             let (tenant, batch) = (TenantId::parse("tenant-1").unwrap(), writer.end());
             let refusals = Refusals { tenant, batch, samples: vec![(0, 0)] };

@@ -5,6 +5,7 @@ use crate::frame::Kind;
 use crate::open_segment::COPY_DISTANCE_BYTES;
 use crate::*;
 use longhaul_disk::Fs;
+use longhaul_testkit::measurements::{KINDS, measurement};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,16 +23,23 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Batch(Vec<(u32, Vec<Sample>)>),
+    Batch(Vec<(u32, Vec<Sample>)>, Vec<Vec<Measurement>>),
     Refusals(Vec<(u32, u32)>),
     Marker,
     Restart,
 }
 
+/// None mostly; else some for some of the first entries.
+fn any_others() -> impl Strategy<Value = Vec<Vec<Measurement>>> {
+    let other = (any::<i64>(), 0..KINDS, 0u8..4).prop_map(|(t_ms, kind, value)| measurement(t_ms >> 8, kind, value));
+    prop_oneof![Just(Vec::new()), proptest::collection::vec(proptest::collection::vec(other, 0..3), 0..10),]
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     let samples = proptest::collection::vec(any_sample(), 0..4);
     prop_oneof![
-        6 => proptest::collection::vec((0u32..40, samples), 0..30).prop_map(Step::Batch),
+        6 => (proptest::collection::vec((0u32..40, samples), 0..30), any_others())
+            .prop_map(|(entries, others)| Step::Batch(entries, others)),
         1 => proptest::collection::vec((0u32..9, 0u32..3), 1..5).prop_map(Step::Refusals),
         1 => Just(Step::Marker),
         1 => Just(Step::Restart),
@@ -49,10 +57,10 @@ proptest! {
         let mut waiting = Vec::new();
         for step in steps {
             match step {
-                Step::Batch(mut entries) => {
+                Step::Batch(mut entries, others) => {
                     let tenant = entries.first().map_or(0, |entry| world.tenant_of(entry.0));
                     entries.retain(|entry| world.tenant_of(entry.0) == tenant);
-                    waiting.push(Append::Batch(world.batch(entries)));
+                    waiting.push(Append::Batch(world.mixed(entries, others)));
                 }
                 Step::Refusals(samples) => {
                     let tenant = TenantId::parse("tenant-0").unwrap();

@@ -66,7 +66,18 @@ impl World {
 
     pub(crate) fn batch(self: &Arc<Self>, entries: Vec<(u32, Vec<Sample>)>) -> TestBatch {
         let tenant = entries.first().map_or(0, |entry| self.tenant_of(entry.0));
-        TestBatch { world: Arc::clone(self), tenant, entries }
+        let others = vec![Vec::new(); entries.len()];
+        TestBatch { world: Arc::clone(self), tenant, entries, others }
+    }
+
+    /// [`Self::batch`] with other samples beside the floats: of entry n those of number n of `others`.
+    pub(crate) fn mixed(
+        self: &Arc<Self>,
+        entries: Vec<(u32, Vec<Sample>)>,
+        mut others: Vec<Vec<Measurement>>,
+    ) -> TestBatch {
+        others.resize(entries.len(), Vec::new());
+        TestBatch { others, ..self.batch(entries) }
     }
 
     /// A batch of one sample each for `series`, all at `t_ms`.
@@ -81,6 +92,7 @@ pub(crate) struct TestBatch {
     pub(crate) world: Arc<World>,
     pub(crate) tenant: usize,
     pub(crate) entries: Vec<(u32, Vec<Sample>)>,
+    pub(crate) others: Vec<Vec<Measurement>>,
 }
 
 impl Batch for TestBatch {
@@ -111,19 +123,34 @@ impl Batch for TestBatch {
     fn samples(&self, entry: usize) -> &[Sample] {
         &self.entries[entry].1
     }
+
+    fn is_mixed(&self) -> bool {
+        self.others.iter().any(|others| !others.is_empty())
+    }
+
+    fn others(&self, entry: usize) -> &[Measurement] {
+        &self.others[entry]
+    }
 }
 
 /// A record in a form that can be compared: (tenant, entries with labels and the bits of their samples).
 pub(crate) type Plain = (String, Vec<PlainEntry>);
 type PlainEntry = (u32, Labels, Vec<(i64, u64)>);
 
-fn bits(samples: &[Sample]) -> Vec<(i64, u64)> {
-    samples.iter().map(|sample| (sample.t_ms, sample.value.to_bits())).collect()
+fn bits(samples: &[Sample], others: &[Measurement]) -> Vec<(i64, u64)> {
+    let floats = samples.iter().map(|sample| (sample.t_ms, sample.value.to_bits()));
+    let others = others.iter().flat_map(|sample| {
+        let mut canonical = Vec::new();
+        sample.value.canonical(&mut canonical);
+        [(sample.t_ms, sample.start_ms as u64), (canonical.len() as i64, crc32c::crc32c(&canonical).into())]
+    });
+    floats.chain(others).collect()
 }
 
 pub(crate) fn plain(batch: &TestBatch) -> Plain {
-    let entries = batch.entries.iter().enumerate();
-    let entries = entries.map(|(entry, (series, samples))| (entry as u32, batch.world.labels(*series), bits(samples)));
+    let entries = batch.entries.iter().zip(&batch.others).enumerate();
+    let entries = entries
+        .map(|(entry, ((series, samples), others))| (entry as u32, batch.world.labels(*series), bits(samples, others)));
     (batch.tenant().to_string(), entries.collect())
 }
 
@@ -134,7 +161,8 @@ pub(crate) fn replayed(opened: &Opened) -> BTreeMap<Offset, Plain> {
         let record = record.unwrap();
         let plain = match record.kind {
             RecordKind::Samples(series) => {
-                series.iter().map(|series| (series.entry, series.labels.clone(), bits(&series.samples))).collect()
+                let entry = |it: &ReplaySeries| (it.entry, it.labels.clone(), bits(&it.samples, &it.others));
+                series.iter().map(entry).collect()
             }
             RecordKind::Refusals { batch, samples } => {
                 assert!(samples.iter().all(|refused| opened.refused().of(batch).contains(refused)));

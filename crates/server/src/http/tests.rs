@@ -19,9 +19,12 @@ use http_body_util::BodyExt;
 use longhaul_bucket::Store;
 use longhaul_compact::{Compactor, CompactorParts};
 use longhaul_disk::RealFs;
-use longhaul_head::Verdict;
 use longhaul_ingest::{Ingester, IngesterParts};
-use longhaul_model::{Clock, IdSource, LabelSection, Labels, ManualClock, Measurement, Sample, TenantId};
+use longhaul_model::write_batch::{HistogramSample, HistogramValue};
+use longhaul_model::{
+    Clock, IdSource, LabelSection, Labels, ManualClock, Measurement, Sample, SeriesEntry, TenantId, Value as Measured,
+    WriteBatch,
+};
 use longhaul_promql::engine::{Engine, EngineSettings};
 use longhaul_query::BlockCache;
 use longhaul_wire::{remote_write, snappy};
@@ -128,18 +131,31 @@ impl Server {
 }
 
 impl Server {
-    /// Puts samples of any kind where they would come to lie: senders cannot send histograms yet.
+    /// Stores samples of any kind.
     async fn put(&self, labels: &Labels, samples: Vec<Measurement>) {
-        let tenant = TenantId::anonymous();
-        let offset = self.app.ingester.totals().log_end;
-        let pin = self.app.ingester.pin(&tenant).await.unwrap();
-        let pairs: Vec<(&str, &str)> = labels.iter().collect();
         let mut section = Vec::new();
-        pairs.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
-        let series = pin.head.create(pin.head.key(&section), &pairs).unwrap();
-        for sample in samples {
-            assert_eq!(pin.head.apply_any(&series, sample, offset, &()), Verdict::Stored);
+        labels.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
+        let mut batch = WriteBatch { buffer: section.into(), ..WriteBatch::default() };
+        for Measurement { t_ms, start_ms, value } in samples {
+            let value = match value {
+                Measured::Float(value) => {
+                    batch.samples.push(Sample::new(t_ms, value));
+                    batch.starts_ms.push(start_ms);
+                    continue;
+                }
+                Measured::Histogram(histogram) => HistogramValue::Integer(histogram),
+                Measured::FloatHistogram(histogram) => HistogramValue::Float(histogram),
+            };
+            batch.histograms.push(HistogramSample { t_ms, start_ms, value });
         }
+        batch.series.push(SeriesEntry {
+            labels: 0..batch.buffer.len() as u32,
+            samples: 0..batch.samples.len() as u32,
+            histograms: 0..batch.histograms.len() as u32,
+            exemplars: 0..0,
+        });
+        let report = self.app.ingester.write(&TenantId::anonymous(), &batch, &self.app.write_limits).await.unwrap();
+        assert!(report.refusals.is_empty(), "{:?}", report.refusals);
     }
 }
 
