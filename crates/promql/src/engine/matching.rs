@@ -164,9 +164,9 @@ impl VectorOperator {
     ) -> Result<Vec<Presence>, QueryError> {
         let unique_side = |(key, group): &(Labels, Group)| self.unique_side(key, &group.one, active, swapped);
         let all: Result<_, _> = groups.iter().map(unique_side).collect();
-        all.or_else(|error| {
+        all.map_err(|error| {
             let refusals = groups.iter().filter_map(|group| Some((&group.0, unique_side(group).err()?)));
-            Err(refusals.min_by(|(a, _), (b, _)| a.cmp(b)).map_or(error, |(_, first)| first))
+            refusals.min_by(|(a, _), (b, _)| a.cmp(b)).map_or(error, |(_, first)| first)
         })
     }
 
