@@ -8,7 +8,7 @@ use crate::paged::Paged;
 use crate::postings::Postings;
 use crate::symbols::Symbols;
 use crate::{HashSeed, HeadError, Series, SeriesKey};
-use longhaul_model::{Labels, Matcher};
+use longhaul_model::{Labels, LabelsWriter, Matcher};
 use longhaul_postings::LabelIndex;
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
@@ -91,8 +91,12 @@ impl Index {
 
     /// The labels that these symbols of names and values stand for.
     pub(crate) fn labels(&self, pairs: &[(u32, u32)]) -> Labels {
-        let text = |symbol: u32| &**self.symbols.text(symbol);
-        Labels::from_sorted(pairs.iter().map(|&(name, value)| (text(name), text(value))))
+        self.write_labels(pairs, &mut LabelsWriter::default())
+    }
+
+    /// The same, one series of this head after the other.
+    pub(crate) fn write_labels(&self, pairs: &[(u32, u32)], writer: &mut LabelsWriter) -> Labels {
+        writer.write(pairs, |symbol| self.symbols.text(symbol))
     }
 }
 

@@ -1,13 +1,16 @@
 //! Reading the head: series with their chunks, and what labels there are.
 
-use crate::index::{self, Index, STEP};
+use crate::index::{self, STEP};
 use crate::sealed::Hidden;
 use crate::{Head, Series};
 use longhaul_chunk::{Chunk, SeriesChunks};
-use longhaul_model::{Labels, Matcher, TimeRange};
+use longhaul_model::{Labels, LabelsWriter, Matcher, TimeRange};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// The symbols of names and values that are asked for.
+type Pairs = SmallVec<[(u32, u32); 4]>;
 
 /// The pinned answer to a selection: see [`Head::pin`].
 #[derive(Debug)]
@@ -56,12 +59,21 @@ impl HeadSeries {
     /// # Panics
     /// If `indexes` goes beyond `len()`.
     pub fn batch(&self, indexes: Range<usize>) -> Vec<SeriesChunks> {
-        let mut out = Vec::with_capacity(indexes.len());
+        let (mut out, mut writer) = (Vec::with_capacity(indexes.len()), LabelsWriter::default());
         for step in self.series[indexes].chunks(STEP) {
             let read: Vec<(&Series, Vec<Chunk>)> = step.iter().filter_map(|series| self.read(series)).collect();
             let index = self.pin.head.index.read();
-            let mut labels = LabelsOf { index: &index, names: self.names.as_deref(), last: None };
-            out.extend(read.into_iter().map(|(it, chunks)| SeriesChunks { labels: labels.of(it), chunks }));
+            out.extend(read.into_iter().map(|(it, chunks)| {
+                let pairs = it.label_symbols();
+                let labels = match &self.names {
+                    None => index.write_labels(pairs, &mut writer),
+                    Some(names) => {
+                        let asked = pairs.iter().filter(|pair| names.contains(&pair.0)).copied();
+                        index.write_labels(&asked.collect::<Pairs>(), &mut writer)
+                    }
+                };
+                SeriesChunks { labels, chunks }
+            }));
         }
         out
     }
@@ -148,11 +160,11 @@ impl Head {
         series: &[Arc<Series>],
         read: impl Fn(&Series, &mut Vec<Chunk>),
     ) -> Vec<SeriesChunks> {
-        let mut out = Vec::with_capacity(series.len());
+        let (mut out, mut writer) = (Vec::with_capacity(series.len()), LabelsWriter::default());
         for step in series.chunks(STEP) {
             let begin = out.len();
             let index = self.index.read();
-            let labels = |series: &Series| index.labels(series.label_symbols());
+            let mut labels = |series: &Series| index.write_labels(series.label_symbols(), &mut writer);
             out.extend(step.iter().map(|it| SeriesChunks { labels: labels(it), chunks: Vec::new() }));
             drop(index);
             step.iter().zip(&mut out[begin..]).for_each(|(series, out)| read(series, &mut out.chunks));
@@ -196,31 +208,5 @@ impl Head {
         }
         texts.sort_unstable();
         texts
-    }
-}
-
-/// The symbols of names and values.
-type Pairs = SmallVec<[(u32, u32); 4]>;
-
-/// Makes the labels of one series after the other; neighbours that have the same ones share them.
-struct LabelsOf<'a> {
-    index: &'a Index,
-    names: Option<&'a [u32]>,
-    last: Option<(Pairs, Labels)>,
-}
-
-impl LabelsOf<'_> {
-    fn of(&mut self, series: &Series) -> Labels {
-        let Some(names) = self.names else { return self.index.labels(series.label_symbols()) };
-        let pairs = series.label_symbols().iter().filter(|pair| names.contains(&pair.0)).copied();
-        let pairs: Pairs = pairs.collect();
-        match &self.last {
-            Some((last, labels)) if *last == pairs => labels.clone(),
-            _ => {
-                let labels = self.index.labels(&pairs);
-                self.last = Some((pairs, labels.clone()));
-                labels
-            }
-        }
     }
 }

@@ -99,7 +99,26 @@ impl Labels {
 
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        if Arc::ptr_eq(&self.packed, &other.packed) { Ordering::Equal } else { self.iter().cmp(other.iter()) }
+        if Arc::ptr_eq(&self.packed, &other.packed) {
+            return Ordering::Equal;
+        }
+        // The texts before the one in which the sets part are passed over, not compared: neighbours in a sorted run share
+        // most of theirs.
+        let (a, b) = (self.packed.as_bytes(), other.packed.as_bytes());
+        let same = same_bytes(a, b);
+        if same == a.len().min(b.len()) {
+            return a.len().cmp(&b.len());
+        }
+        let mut at = 0;
+        loop {
+            let (length, header) = take_length(&a[at..]);
+            let end = at + header + length;
+            if end > same {
+                break;
+            }
+            at = end;
+        }
+        take_text(&self.packed[at..]).0.cmp(take_text(&other.packed[at..]).0)
     }
 }
 
@@ -182,6 +201,55 @@ impl LabelsBuilder {
     }
 }
 
+/// Makes the labels of one series after the other from numbers of texts. Neighbours in a sorted run share their first
+/// pairs, which are laid once; those that share all of them share the set.
+#[derive(Clone, Debug, Default)]
+pub struct LabelsWriter {
+    packed: String,
+    /// The pairs of the last set, and where each one ends in `packed`.
+    pairs: Vec<((u32, u32), usize)>,
+    last: Option<Labels>,
+}
+
+impl LabelsWriter {
+    /// The set of these pairs, which are sorted by name, without duplicates and without empty values. `text` must answer
+    /// alike for as long as the writer lives.
+    pub fn write<'a>(&mut self, pairs: &[(u32, u32)], text: impl Fn(u32) -> &'a str) -> Labels {
+        let shared = pairs.iter().zip(&self.pairs).take_while(|(new, (old, _))| *new == old).count();
+        if let Some(last) = &self.last
+            && shared == pairs.len()
+            && shared == self.pairs.len()
+        {
+            return last.clone();
+        }
+        self.pairs.truncate(shared);
+        self.packed.truncate(self.pairs.last().map_or(0, |(_, end)| *end));
+        for &(name, value) in &pairs[shared..] {
+            push_text(&mut self.packed, text(name));
+            push_text(&mut self.packed, text(value));
+            self.pairs.push(((name, value), self.packed.len()));
+        }
+        let labels = Labels { packed: Arc::from(self.packed.as_str()) };
+        debug_assert!(labels.iter().is_sorted_by(|a, b| a.0 < b.0), "labels out of order: {labels}");
+        self.last = Some(labels.clone());
+        labels
+    }
+}
+
+/// How many bytes two texts have in common at their beginnings.
+fn same_bytes(a: &[u8], b: &[u8]) -> usize {
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    let mut at = 0;
+    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        let difference = word(a) ^ word(b);
+        if difference != 0 {
+            return at + difference.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + a[at..].iter().zip(&b[at..]).take_while(|(a, b)| a == b).count()
+}
+
 fn push_text(packed: &mut String, text: &str) {
     let mut length = text.len();
     while length >= 64 {
@@ -193,14 +261,21 @@ fn push_text(packed: &mut String, text: &str) {
 }
 
 fn take_text(packed: &str) -> (&str, &str) {
+    let (length, header) = take_length(packed.as_bytes());
+    packed[header..].split_at(length)
+}
+
+/// The length of the text that comes next, and how many bytes say so.
+#[inline]
+fn take_length(packed: &[u8]) -> (usize, usize) {
     let (mut length, mut shift, mut at) = (0usize, 0, 0);
     loop {
-        let byte = packed.as_bytes()[at];
+        let byte = packed[at];
         at += 1;
         length |= usize::from(byte & 63) << shift;
         shift += 6;
         if byte & 64 == 0 {
-            return packed[at..].split_at(length);
+            return (length, at);
         }
     }
 }
@@ -229,6 +304,41 @@ mod tests {
             let pack = |m: &std::collections::BTreeMap<String, String>|
                 Labels::from_pairs(m.iter().map(|(n, v)| (n.as_str(), v.as_str())));
             prop_assert_eq!(pack(&a).cmp(&pack(&b)), a.iter().cmp(b.iter()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn written_one_after_the_other_they_are_what_they_are_alone(
+            sets in proptest::collection::vec(proptest::collection::btree_map(0u32..6, 6u32..9, 0..5), 0..12),
+        ) {
+            let texts: Vec<String> = (0..9).map(|n| format!("{n}").repeat(1 + n as usize * 20)).collect();
+            let mut writer = LabelsWriter::default();
+            for set in &sets {
+                let pairs: Vec<(u32, u32)> = set.iter().map(|(name, value)| (*name, *value)).collect();
+                let alone = pairs.iter().map(|(n, v)| (texts[*n as usize].as_str(), texts[*v as usize].as_str()));
+                prop_assert_eq!(writer.write(&pairs, |n| &texts[n as usize]), Labels::from_sorted(alone));
+            }
+        }
+
+        #[test]
+        fn same_bytes_are_counted(a in "[ab]{0,40}", b in "[ab]{0,40}", shared in "[a-c]{0,30}") {
+            let (a, b) = (shared.clone() + &a, shared + &b);
+            let counted = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+            prop_assert_eq!(same_bytes(a.as_bytes(), b.as_bytes()), counted);
+        }
+
+        #[test]
+        fn long_texts_are_ordered_too(
+            a in proptest::collection::btree_map("[a-b]{60,66}", "[x-y]{60,66}", 0..3),
+            more in proptest::collection::btree_map("[b-c]{0,66}", "[x-z]{1,66}", 0..3),
+        ) {
+            let mut b = a.clone();
+            b.extend(more);
+            let pack = |m: &std::collections::BTreeMap<String, String>|
+                Labels::from_pairs(m.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            prop_assert_eq!(pack(&a).cmp(&pack(&b)), a.iter().cmp(b.iter()));
+            prop_assert_eq!(pack(&b).cmp(&pack(&a)), b.iter().cmp(a.iter()));
         }
     }
 

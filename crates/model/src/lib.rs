@@ -26,7 +26,7 @@ pub use histogram::{
 };
 pub use id::{BlockId, IdSource, LogId, is_tagged};
 pub use label_section::LabelSection;
-pub use labels::{Labels, LabelsBuilder};
+pub use labels::{Labels, LabelsBuilder, LabelsWriter};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use measurement::{Measurement, Value};
 pub use metric_kind::MetricKind;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::files::BlockFile;
 use crate::label_table::LabelTable;
 use hashbrown::HashMap;
-use longhaul_model::Labels;
+use longhaul_model::{Labels, LabelsWriter};
 
 /// Builds one page after the other.
 #[derive(Default)]
@@ -101,6 +101,7 @@ pub struct SeriesPage<'a> {
     cursor: Cursor<'a>,
     left: u32,
     clock: ChunkState,
+    writer: LabelsWriter,
 }
 
 /// One series of a page, as numbers of the page's texts. Reused from series to series.
@@ -121,7 +122,7 @@ impl<'a> SeriesPage<'a> {
             return Err(cursor.corrupt("another page than the directory says"));
         }
         let texts = (0..cursor.count(1)?).map(|_| cursor.text()).collect::<Result<Vec<_>>>()?;
-        Ok(Self { texts, cursor, left: series, clock: ChunkState::default() })
+        Ok(Self { texts, cursor, left: series, clock: ChunkState::default(), writer: LabelsWriter::default() })
     }
 
     /// The page's texts.
@@ -184,9 +185,7 @@ impl<'a> SeriesPage<'a> {
     }
 
     /// The labels of a series that [`Self::next`] read.
-    pub fn labels(&self, series: &PageSeries) -> Labels {
-        Labels::from_sorted(
-            series.pairs.iter().map(|(name, value)| (self.texts[*name as usize], self.texts[*value as usize])),
-        )
+    pub fn labels(&mut self, series: &PageSeries) -> Labels {
+        self.writer.write(&series.pairs, |text| self.texts[text as usize])
     }
 }
