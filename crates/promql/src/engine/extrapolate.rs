@@ -6,7 +6,7 @@
 
 use crate::engine::points::SeriesPoints;
 use crate::engine::starts;
-use crate::engine::window::{Window, Windows, slide};
+use crate::engine::window::{EvenWindows, Window, Windows, slide, slide_steps};
 use longhaul_chunk::Columns;
 
 /// Which of the three.
@@ -25,12 +25,12 @@ pub fn extrapolated(difference: Difference, samples: &Columns, windows: &Windows
     let per = if difference == Difference::Rate { windows.range_ms as f64 / 1000.0 } else { 1.0 };
     let mut stretch = Stretch::new(windows.range_ms, per);
     if difference == Difference::Delta {
-        slide(samples, windows, out, |window| stretch.apply::<false>(window, gain(&window), 0));
+        stretch.plainly::<false>(samples, windows, out);
         return 0;
     }
     let resets = resets(samples);
     if resets.is_empty() && samples.start_ms.is_empty() {
-        slide(samples, windows, out, |window| stretch.apply::<true>(window, gain(&window), 0));
+        stretch.plainly::<true>(samples, windows, out);
         return 0;
     }
     let mut resets = Inside::new(&resets);
@@ -164,6 +164,66 @@ impl Stretch {
         Self { range_ms, per, shape: (0, 0, 0), plain: 0.0, reach: 0.0 }
     }
 
+    /// Every window of a series that nothing resets.
+    fn plainly<const COUNTER: bool>(&mut self, samples: &Columns, windows: &Windows, out: &mut SeriesPoints) {
+        let alike = EvenWindows::of(&samples.t_ms, windows).filter(|alike| alike.samples > 1);
+        let alike = alike.filter(|alike| self.alike::<COUNTER>(samples, windows, alike, out));
+        let steps = alike.map_or(0..0, |alike| alike.steps);
+        let mut apply = |window: Window<'_>| self.apply::<COUNTER>(window, gain(&window), 0);
+        slide_steps(samples, windows, 0..steps.start, out, &mut apply);
+        slide_steps(samples, windows, steps.end..windows.grid.steps, out, &mut apply);
+    }
+
+    /// [`Self::apply`] in windows that lie alike, many at a time. False if a zero is in the way in one of them: then
+    /// nothing is said.
+    fn alike<const COUNTER: bool>(
+        &mut self,
+        samples: &Columns,
+        windows: &Windows,
+        alike: &EvenWindows,
+        out: &mut SeriesPoints,
+    ) -> bool {
+        let steps = alike.steps.clone();
+        let one = steps.start..steps.start + 1;
+        slide_steps(samples, windows, one, out, &mut |window| self.apply::<COUNTER>(window, gain(&window), 0));
+        let values = &samples.values[alike.first..];
+        let (firsts, lasts) = (values, &values[alike.samples - 1..]);
+        let slots = &mut out.values[steps.clone()];
+        let plain = match alike.stride {
+            1 => self.lay::<COUNTER>(slots, firsts.iter(), lasts.iter()),
+            stride => self.lay::<COUNTER>(slots, firsts.iter().step_by(stride), lasts.iter().step_by(stride)),
+        };
+        if plain {
+            out.present.set_all(steps);
+        } else {
+            out.present.clear(steps.start);
+        }
+        plain
+    }
+
+    /// The gains from `firsts` to `lasts`, stretched; whether no zero was in the way.
+    #[inline(always)]
+    fn lay<'a, const COUNTER: bool>(
+        &self,
+        slots: &mut [f64],
+        firsts: impl Iterator<Item = &'a f64>,
+        lasts: impl Iterator<Item = &'a f64>,
+    ) -> bool {
+        let mut plain = true;
+        for ((slot, first), last) in slots.iter_mut().zip(firsts).zip(lasts) {
+            let gain = last - first;
+            plain &= !COUNTER | !((gain > 0.0) & (*first >= 0.0)) | self.far_from_zero(*first, gain);
+            *slot = gain * self.plain;
+        }
+        plain
+    }
+
+    /// Whether a counter that stood at `first` and gained `gain` was above zero when the samples are taken to begin.
+    #[inline(always)]
+    fn far_from_zero(&self, first: f64, gain: f64) -> bool {
+        (first > CERTAIN_MIN) & (first >= gain * self.reach)
+    }
+
     /// The gain inside `window` from edge to edge. `start_ms`: since when the window's first sample counts, 0 if that is
     /// not known. If it is inside the window, the counter stood at zero there, and even a single sample will do.
     #[inline(always)]
@@ -183,8 +243,7 @@ impl Stretch {
             self.plain = factor::<false>(times, end_ms, self.range_ms, None, first, gain) / self.per;
             self.reach = edges.to_start / edges.sampled * (1.0 + 1e-9);
         }
-        let far_from_zero = first > CERTAIN_MIN && first >= gain * self.reach;
-        if COUNTER && gain > 0.0 && first >= 0.0 && !far_from_zero {
+        if COUNTER && gain > 0.0 && first >= 0.0 && !self.far_from_zero(first, gain) {
             return Some(gain * (factor::<true>(times, end_ms, self.range_ms, None, first, gain) / self.per));
         }
         Some(gain * self.plain)
@@ -253,7 +312,10 @@ mod tests {
     proptest! {
         #[test]
         fn sliding_is_walking_to_the_bit(
-            gaps in proptest::collection::vec(prop_oneof![Just(15_000i64), 1i64..40_000], 0..120),
+            gaps in prop_oneof![
+                proptest::collection::vec(prop_oneof![Just(15_000i64), 1i64..40_000], 0..120),
+                (1i64..40_000, 0usize..120).prop_map(|(gap, samples)| vec![gap; samples]),
+            ],
             values in proptest::collection::vec(prop_oneof![
                 4 => (0u32..1000).prop_map(f64::from),
                 1 => any::<f64>(),
@@ -263,8 +325,15 @@ mod tests {
             starts in any::<bool>(),
             range_ms in 1i64..400_000,
             step_ms in 1i64..100_000,
+            samples_per_step in prop_oneof![2 => Just(0i64), 1 => 1i64..4],
+            rising in any::<bool>(),
             offset_ms in -50_000i64..50_000,
         ) {
+            let step_ms = gaps.first().map(|gap| gap * samples_per_step).filter(|step| *step > 0).unwrap_or(step_ms);
+            let mut values = values;
+            if rising {
+                values.sort_by(f64::total_cmp);
+            }
             let mut t = 0;
             let sample = |((gap, value), age): ((&i64, &f64), &i64)| {
                 t += gap;

@@ -8,6 +8,7 @@ use crate::engine::histogram_points::HistogramPoints;
 use longhaul_model::{FloatHistogram, Labels};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The times at which an expression is evaluated.
@@ -93,6 +94,14 @@ impl Presence {
     /// Puts `step` in.
     pub fn set(&mut self, step: usize) {
         self.words[step / 64] |= 1 << (step % 64);
+    }
+
+    /// Puts a run of steps in.
+    pub fn set_all(&mut self, steps: Range<usize>) {
+        for word in steps.start / 64..steps.end.div_ceil(64) {
+            let (from, to) = (steps.start.max(word * 64) % 64, steps.end.min(word * 64 + 64) - word * 64);
+            self.words[word] |= u64::MAX << from & u64::MAX >> (64 - to);
+        }
     }
 
     /// Takes `step` out.

@@ -9,6 +9,7 @@ use crate::engine::QueryError;
 use crate::engine::points::{Grid, SeriesPoints};
 use longhaul_chunk::{Columns, Samples};
 use longhaul_model::{CounterResetHint, FloatHistogram, TimeRange, is_stale};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where the windows of a selector or subquery lie, one a step.
@@ -101,7 +102,19 @@ pub fn slide<'a>(
     out: &mut SeriesPoints,
     mut function: impl FnMut(Window<'a>) -> Option<f64>,
 ) {
-    slide_indexes(&samples.t_ms, windows, |step, first, end, end_ms| {
+    slide_steps(samples, windows, 0..windows.grid.steps, out, &mut function);
+}
+
+/// [`slide`] over some of the steps.
+#[inline(always)]
+pub fn slide_steps<'a>(
+    samples: &'a Columns,
+    windows: &Windows,
+    steps: Range<usize>,
+    out: &mut SeriesPoints,
+    function: &mut impl FnMut(Window<'a>) -> Option<f64>,
+) {
+    indexes(&samples.t_ms, windows, steps, |step, first, end, end_ms| {
         if let Some(value) = function(Window { step, first, end, end_ms, all: samples }) {
             out.set(step, value);
         }
@@ -130,9 +143,14 @@ pub fn walk<'a>(
 /// Calls `visit` for every window that holds one of the samples at `times`: with its step, the index of the first sample
 /// inside and of the first behind, and where it ends, ms.
 #[inline(always)]
-pub fn slide_indexes(times: &[i64], windows: &Windows, mut visit: impl FnMut(usize, usize, usize, i64)) {
+pub fn slide_indexes(times: &[i64], windows: &Windows, visit: impl FnMut(usize, usize, usize, i64)) {
+    indexes(times, windows, 0..windows.grid.steps, visit);
+}
+
+#[inline(always)]
+fn indexes(times: &[i64], windows: &Windows, steps: Range<usize>, mut visit: impl FnMut(usize, usize, usize, i64)) {
     let (mut first, mut end) = (0, 0);
-    for step in 0..windows.grid.steps {
+    for step in steps {
         let end_ms = windows.end_ms(step);
         let start_ms = end_ms.saturating_sub(windows.range_ms);
         while end < times.len() && times[end] <= end_ms {
@@ -145,6 +163,55 @@ pub fn slide_indexes(times: &[i64], windows: &Windows, mut visit: impl FnMut(usi
             visit(step, first, end, end_ms);
         }
     }
+}
+
+/// Windows that lie alike over evenly spaced samples: that of `steps.start + n` holds the samples from
+/// `first + n * stride` on, `samples` of them, none of which would be missing if there were more on either side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvenWindows {
+    /// Their steps.
+    pub steps: Range<usize>,
+    /// Index of the first sample in the first of them.
+    pub first: usize,
+    /// Samples in each, at least one.
+    pub samples: usize,
+    /// Samples between the beginnings of two neighbours.
+    pub stride: usize,
+}
+
+impl EvenWindows {
+    /// Finds them, if samples come at one interval and steps at a multiple of it.
+    pub fn of(times: &[i64], windows: &Windows) -> Option<Self> {
+        let [start_ms, second_ms, ..] = *times else { return None };
+        let interval_ms = second_ms.checked_sub(start_ms)?;
+        let step_ms = windows.grid.step_ms;
+        let uneven = |pair: &[i64]| pair[1].wrapping_sub(pair[0]) != interval_ms;
+        if windows.at_ms.is_some()
+            || step_ms % interval_ms != 0
+            || times.windows(2).fold(false, |any, it| any | uneven(it))
+        {
+            return None;
+        }
+        // All from the first sample on, in ms; i128, since ranges and offsets are anything.
+        let end_ms = i128::from(windows.end_ms(0)) - i128::from(start_ms);
+        let [range_ms, step_ms, interval_ms] = [windows.range_ms, step_ms, interval_ms].map(i128::from);
+        // The first step before whose window no sample is missing, and the first behind whose window one would be.
+        let begin = ceiling(range_ms - end_ms - interval_ms, step_ms).max(0);
+        let behind = ceiling(times.len() as i128 * interval_ms - end_ms, step_ms).min(windows.grid.steps as i128);
+        let index_behind = |ms: i128| ms.div_euclid(interval_ms) + 1;
+        let (first, end) = (index_behind(end_ms + begin * step_ms - range_ms), index_behind(end_ms + begin * step_ms));
+        (begin < behind && first < end).then(|| Self {
+            steps: begin as usize..behind as usize,
+            first: first as usize,
+            samples: (end - first) as usize,
+            stride: (step_ms / interval_ms) as usize,
+        })
+    }
+}
+
+/// `a / b`, rounded up; `b` is positive.
+fn ceiling(a: i128, b: i128) -> i128 {
+    -(-a).div_euclid(b)
 }
 
 /// Removes stale markers: they end a series for an instant selector, a range does not see them.
@@ -210,4 +277,56 @@ fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
         Arc::make_mut(&mut histogram).reset_hint = CounterResetHint::Unknown;
     }
     histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn windows_that_lie_alike_are_found_whole(
+            start_ms in -100i64..100,
+            interval_ms in 1i64..40,
+            samples in 0i64..40,
+            stride in 1i64..5,
+            grid_start_ms in -200i64..1500,
+            steps in 0usize..200,
+            range_ms in 1i64..300,
+            offset_ms in -50i64..50,
+        ) {
+            let times: Vec<i64> = (0..samples).map(|n| start_ms + n * interval_ms).collect();
+            let grid = Grid { start_ms: grid_start_ms, step_ms: stride * interval_ms, steps };
+            let windows = Windows { grid, range_ms, offset_ms, at_ms: None, beyond: None };
+            let alike = EvenWindows::of(&times, &windows);
+            let (mut seen, mut whole) = (Vec::new(), 0);
+            slide_indexes(&times, &windows, |step, first, end, end_ms| {
+                let missing = end_ms - range_ms < start_ms - interval_ms || end_ms >= start_ms + samples * interval_ms;
+                whole += usize::from(!missing);
+                if let Some(alike) = &alike && alike.steps.contains(&step) {
+                    let number = step - alike.steps.start;
+                    seen.push((first, end - first) == (alike.first + number * alike.stride, alike.samples) && !missing);
+                }
+            });
+            prop_assert!(seen.iter().all(|as_told| *as_told));
+            prop_assert_eq!(seen.len(), alike.as_ref().map_or(0, |alike| alike.steps.len()));
+            prop_assert_eq!(seen.len(), if samples < 2 { 0 } else { whole });
+        }
+    }
+
+    #[test]
+    fn uneven_samples_and_steps_have_none() {
+        let windows = |step_ms| Windows {
+            grid: Grid::new(0, 1000, step_ms),
+            range_ms: 50,
+            offset_ms: 0,
+            at_ms: None,
+            beyond: None,
+        };
+        assert!(EvenWindows::of(&[0, 10, 20, 30, 40, 50, 60], &windows(20)).is_some());
+        assert_eq!(EvenWindows::of(&[0, 10, 20, 30, 40, 50, 60], &windows(25)), None);
+        assert_eq!(EvenWindows::of(&[0, 10, 20, 31, 40, 50, 60], &windows(20)), None);
+        assert_eq!(EvenWindows::of(&[i64::MIN, 0, i64::MAX], &windows(20)), None);
+    }
 }
