@@ -5,6 +5,7 @@ use super::process::Usage;
 use super::report::{Cost, Latencies, QueryReport, ReadReport};
 use super::send::{client, describe, progress_bar};
 use super::{LoadError, ReadArguments};
+use bytes::Bytes;
 use longhaul_model::Clock;
 use std::sync::Arc;
 
@@ -28,8 +29,10 @@ pub async fn run(arguments: &ReadArguments, clock: Arc<dyn Clock>) -> Result<Rea
         let mut answer = Answer::default();
         for _ in 0..repetitions {
             let begun_ns = clock.monotonic_ns();
-            answer = ask(&client, arguments, url.clone()).await?;
+            let (status, body) = ask(&client, arguments, url.clone()).await?;
             latencies_ns.push(clock.monotonic_ns() - begun_ns);
+            // What it takes to understand the answer is this program's time, not the server's.
+            answer = read_answer(status, &body);
             progress.inc(1);
             if answer.error.is_some() {
                 break;
@@ -87,7 +90,12 @@ struct Answer {
     error: Option<String>,
 }
 
-async fn ask(client: &reqwest::Client, arguments: &ReadArguments, url: url::Url) -> Result<Answer, LoadError> {
+/// Asks, and waits for the last byte of the answer.
+async fn ask(
+    client: &reqwest::Client,
+    arguments: &ReadArguments,
+    url: url::Url,
+) -> Result<(reqwest::StatusCode, Bytes), LoadError> {
     let mut get = client.get(url);
     if let Some(tenant) = &arguments.tenant {
         get = get.header("X-Scope-OrgID", tenant);
@@ -95,8 +103,7 @@ async fn ask(client: &reqwest::Client, arguments: &ReadArguments, url: url::Url)
     let gave_up = |error: reqwest::Error| LoadError::GaveUp(describe(&error));
     let response = get.send().await.map_err(gave_up)?;
     let status = response.status();
-    let body = response.bytes().await.map_err(gave_up)?;
-    Ok(read_answer(status, &body))
+    Ok((status, response.bytes().await.map_err(gave_up)?))
 }
 
 fn read_answer(status: reqwest::StatusCode, body: &[u8]) -> Answer {
