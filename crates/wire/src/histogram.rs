@@ -151,35 +151,36 @@ fn span(mut walk: Walk<'_>, left: &mut BucketsLeft) -> Result<BucketSpan, WireEr
 
 /// Signed varints, packed or one by one.
 fn deltas(walk: &mut Walk<'_>, wire: u8, out: &mut Vec<i64>, left: &mut BucketsLeft) -> Result<(), WireError> {
-    let mut push = |walk: &mut Walk<'_>| {
-        left.take()?;
+    repeated(walk, wire, left, |walk| {
         let number = walk.varint()?;
         out.push((number >> 1) as i64 ^ -((number & 1) as i64));
         Ok(())
-    };
-    if wire != LENGTH {
-        return push(walk);
-    }
-    let mut packed = walk.message()?;
-    while !packed.is_done() {
-        push(&mut packed)?;
-    }
-    Ok(())
+    })
 }
 
 /// Doubles, packed or one by one.
 fn floats(walk: &mut Walk<'_>, wire: u8, out: &mut Vec<f64>, left: &mut BucketsLeft) -> Result<(), WireError> {
-    let mut push = |walk: &mut Walk<'_>| {
-        left.take()?;
+    repeated(walk, wire, left, |walk| {
         out.push(f64::from_bits(walk.fixed64()?));
         Ok(())
-    };
+    })
+}
+
+/// Reads the numbers of a repeated field, each with `read`.
+fn repeated(
+    walk: &mut Walk<'_>,
+    wire: u8,
+    left: &mut BucketsLeft,
+    mut read: impl FnMut(&mut Walk<'_>) -> Result<(), WireError>,
+) -> Result<(), WireError> {
     if wire != LENGTH {
-        return push(walk);
+        left.take()?;
+        return read(walk);
     }
     let mut packed = walk.message()?;
     while !packed.is_done() {
-        push(&mut packed)?;
+        left.take()?;
+        read(&mut packed)?;
     }
     Ok(())
 }
