@@ -57,7 +57,7 @@ pub fn headers(now_ms: i64) -> Vec<Case> {
         ("identity", &[("Content-Encoding", "identity")]),
         ("json", &[("Content-Type", "application/json")]),
         ("form", &[("Content-Type", "application/x-www-form-urlencoded")]),
-        ("remote write 2.0", &[("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")]),
+        ("remote write 3.0", &[("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v3.Request")]),
         ("an unknown message", &[("Content-Type", "application/x-protobuf;proto=prometheus.ReadRequest")]),
     ];
     let accepted = accepted.iter().map(|(name, headers)| {

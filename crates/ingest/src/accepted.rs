@@ -54,6 +54,8 @@ pub(crate) enum Applied {
     Done {
         stored: u64,
         duplicates: u64,
+        /// How many of both are native histograms.
+        histograms: u64,
         /// Samples that met another value at their timestamp, and which was the first.
         conflicts: u64,
         first_conflict: Option<String>,

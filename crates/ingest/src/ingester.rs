@@ -86,6 +86,8 @@ pub(crate) struct Tenants {
 pub struct WriteReport {
     /// Samples that are on disk and readable, those that were there before included.
     pub stored: u64,
+    /// How many of them are native histograms.
+    pub histograms_stored: u64,
     /// What was not stored.
     pub refusals: Refusals,
 }
@@ -140,7 +142,7 @@ impl Ingester {
         tenant.head.set_series_max(limits.series_max.map_or(usize::MAX, |max| max as usize));
         let Resolved { entries, samples, others, mut refusals } =
             Resolved::of(batch, &tenant, limits, inner.clock.now_ms(), inner.gate.new_series());
-        let mut stored = 0;
+        let (mut stored, mut histograms_stored) = (0, 0);
         if !entries.is_empty() {
             let (reply, verdict) = oneshot::channel();
             let accepted =
@@ -153,8 +155,8 @@ impl Ingester {
                 }
             })?;
             match verdict.await {
-                Ok(Applied::Done { stored: new, duplicates, conflicts, first_conflict }) => {
-                    stored = new + duplicates;
+                Ok(Applied::Done { stored: new, duplicates, histograms, conflicts, first_conflict }) => {
+                    (stored, histograms_stored) = (new + duplicates, histograms);
                     if conflicts > 0 {
                         refusals.add(Cause::DuplicateTimestamp, conflicts, || first_conflict.unwrap_or_default());
                     }
@@ -167,7 +169,7 @@ impl Ingester {
             }
         }
         inner.metrics.samples_refused.fetch_add(refusals.count(), Relaxed);
-        Ok(WriteReport { stored, refusals })
+        Ok(WriteReport { stored, histograms_stored, refusals })
     }
 
     /// Lets a request in whose body has up to `size_bytes`, before it is read; the memory is reserved until the answer

@@ -15,7 +15,7 @@ use crate::parts::AskedParts;
 use crate::tenant::Tenant;
 use longhaul_head::{CutView, Verdict};
 use longhaul_log::{Append, Delivery, LocalLog, Offset, Refusals};
-use longhaul_model::TimeRange;
+use longhaul_model::{TimeRange, Value};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use tokio::sync::oneshot;
@@ -182,18 +182,19 @@ impl Lane {
                 return;
             }
         };
-        let (mut stored, mut duplicates, mut conflicts, mut first_conflict) = (0, 0, 0, None);
+        let (mut stored, mut duplicates, mut histograms, mut conflicts, mut first_conflict) = (0, 0, 0, 0, None);
         let (mut left_out, mut unjudged) = (Vec::new(), false);
         let older = AskedParts::new(&tenant.parts);
         for (number, entry) in entries.iter().enumerate() {
             let samples = &samples[entry.samples.start as usize..entry.samples.end as usize];
             let others = &others[entry.others.start as usize..entry.others.end as usize];
-            let mut judged = |index: usize, t_ms: i64, verdict: Verdict| {
+            let mut judged = |index: usize, t_ms: i64, is_histogram: bool, verdict: Verdict| {
                 if older.take_failed() {
                     unjudged = true;
                     left_out.push((number as u32, index as u32));
                     return;
                 }
+                histograms += u64::from(is_histogram && verdict != Verdict::Conflict);
                 match verdict {
                     Verdict::Stored => stored += 1,
                     Verdict::Duplicate => duplicates += 1,
@@ -210,17 +211,18 @@ impl Lane {
                 }
             };
             for (index, sample) in samples.iter().enumerate() {
-                judged(index, sample.t_ms, tenant.head.apply(&entry.series, *sample, offset, &older));
+                judged(index, sample.t_ms, false, tenant.head.apply(&entry.series, *sample, offset, &older));
             }
             for (index, sample) in others.iter().enumerate() {
                 let verdict = tenant.head.apply_any(&entry.series, sample.clone(), offset, &older);
-                judged(samples.len() + index, sample.t_ms, verdict);
+                let is_histogram = !matches!(sample.value, Value::Float(_));
+                judged(samples.len() + index, sample.t_ms, is_histogram, verdict);
             }
         }
         self.metrics.samples_stored.fetch_add(stored, Relaxed);
         self.metrics.samples_duplicate.fetch_add(duplicates, Relaxed);
         let applied = match unjudged {
-            false => Applied::Done { stored, duplicates, conflicts, first_conflict },
+            false => Applied::Done { stored, duplicates, histograms, conflicts, first_conflict },
             true => Applied::Failed("a local part that a late sample was compared with cannot be read".to_owned()),
         };
         if left_out.is_empty() && !tenant.owed.any() {

@@ -14,6 +14,8 @@ const SERIES_BYTES_MAX: usize = 512;
 #[expect(missing_docs, reason = "the text of each says it")]
 pub enum Cause {
     MalformedLabels,
+    SymbolReference,
+    NoSamples,
     MissingMetricName,
     EmptyLabelName,
     InvalidUtf8,
@@ -35,6 +37,8 @@ impl Cause {
     pub fn id(self) -> &'static str {
         match self {
             Self::MalformedLabels => "err-longhaul-labels-malformed",
+            Self::SymbolReference => "err-longhaul-symbol-reference",
+            Self::NoSamples => "err-longhaul-series-without-samples",
             Self::MissingMetricName => "err-longhaul-missing-metric-name",
             Self::EmptyLabelName => "err-longhaul-label-invalid",
             Self::InvalidUtf8 => "err-longhaul-label-invalid-utf8",
@@ -55,6 +59,8 @@ impl Cause {
     fn text(self) -> &'static str {
         match self {
             Self::MalformedLabels => "the labels cannot be decoded",
+            Self::SymbolReference => "the labels refer to symbols that the request does not have, or are not in pairs",
+            Self::NoSamples => "the series has neither samples nor histograms nor exemplars",
             Self::MissingMetricName => "the series has no __name__",
             Self::EmptyLabelName => "the series has a label with an empty name",
             Self::InvalidUtf8 => "the series has a label that is not valid UTF-8",

@@ -11,6 +11,10 @@ pub enum Item {
     Buckets,
     /// What is said of metric families.
     Metadata,
+    /// Texts that series refer to.
+    Symbols,
+    /// References to them in one series or exemplar.
+    References,
 }
 
 impl std::fmt::Display for Item {
@@ -20,6 +24,8 @@ impl std::fmt::Display for Item {
             Self::Samples => "samples",
             Self::Buckets => "histogram buckets",
             Self::Metadata => "metadata entries",
+            Self::Symbols => "symbols",
+            Self::References => "label references in one series",
         })
     }
 }
@@ -45,6 +51,12 @@ pub enum WireError {
         item: Item,
         /// The limit.
         max: u32,
+    },
+    /// The labels and texts of the message, written out, would be larger than allowed; decoding stopped there.
+    #[error("the labels of the request have more than {size_bytes_max} bytes together")]
+    TextsTooLarge {
+        /// The limit, bytes.
+        size_bytes_max: u32,
     },
     /// The bytes are no protobuf message of the expected type.
     #[error("malformed protobuf at byte {at}: {what}")]

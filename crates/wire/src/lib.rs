@@ -14,8 +14,11 @@ pub mod remote_read;
 pub mod remote_write;
 pub mod snappy;
 
+mod batch_writer;
 mod error;
 mod histogram;
+mod refused;
 mod walk;
 
 pub use error::{Item, WireError};
+pub use refused::{Reason, Refused};

@@ -19,12 +19,15 @@ pub struct DecodeLimits {
     pub samples_max: u32,
     /// Buckets, bounds and spans of all histograms together: a byte on the wire, 8 in memory.
     pub buckets_max: u32,
+    /// Labels and texts of all series together, written out, bytes: in 2.0 a reference of a byte stands for a text of any
+    /// length. At most 2 GiB.
+    pub text_bytes_max: u32,
 }
 
 impl Default for DecodeLimits {
     /// Far beyond what senders put into a request (2,000 samples by default).
     fn default() -> Self {
-        Self { series_max: 1_000_000, samples_max: 5_000_000, buckets_max: 20_000_000 }
+        Self { series_max: 1_000_000, samples_max: 5_000_000, buckets_max: 20_000_000, text_bytes_max: 256 << 20 }
     }
 }
 
@@ -58,11 +61,7 @@ const METADATA_UNIT: u32 = 5;
 /// Not looked at: what is inside labels, and whether texts are UTF-8. Timestamps, values and histograms are taken as they
 /// are. A message of 2 GiB or more is [`WireError::TooLarge`].
 pub fn decode(message: Bytes, limits: &DecodeLimits) -> Result<WriteBatch, WireError> {
-    // Positions are u32, and copied label sections may double the buffer.
-    const MESSAGE_BYTES_MAX: usize = i32::MAX as usize;
-    if message.len() > MESSAGE_BYTES_MAX {
-        return Err(WireError::TooLarge { size_bytes: message.len() as u64, size_bytes_max: MESSAGE_BYTES_MAX as u64 });
-    }
+    check_size(&message)?;
     let guess = message.len() / SERIES_BYTES_GUESS + 1;
     let mut decoder = Decoder {
         limits,
@@ -93,6 +92,15 @@ pub fn decode(message: Bytes, limits: &DecodeLimits) -> Result<WriteBatch, WireE
     let Decoder { mut batch, copied, .. } = decoder;
     batch.buffer = if copied.is_empty() { message } else { Bytes::from([&message[..], &copied[..]].concat()) };
     Ok(batch)
+}
+
+/// Positions are u32, and copied label sections may double the buffer.
+pub(super) fn check_size(message: &[u8]) -> Result<(), WireError> {
+    const MESSAGE_BYTES_MAX: usize = i32::MAX as usize;
+    if message.len() > MESSAGE_BYTES_MAX {
+        return Err(WireError::TooLarge { size_bytes: message.len() as u64, size_bytes_max: MESSAGE_BYTES_MAX as u64 });
+    }
+    Ok(())
 }
 
 struct Decoder<'a> {

@@ -75,7 +75,7 @@ fn sample_bytes(sample: &Sample) -> usize {
     10 + varint_bytes(sample.t_ms as u64)
 }
 
-fn varint_bytes(value: u64) -> usize {
+pub(crate) fn varint_bytes(value: u64) -> usize {
     (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 

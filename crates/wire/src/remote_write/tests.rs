@@ -190,14 +190,14 @@ fn compare_labels(section: LabelSection<'_>, expected: &[Vec<u8>]) {
 
 /// A field as some sender might write it: in bodies that prost wrote, keys and lengths with `slack` bytes too many.
 #[derive(Clone, Debug)]
-struct Field {
-    key: u64,
+pub(super) struct Field {
+    pub(super) key: u64,
     value: Value,
     slack: usize,
 }
 
 #[derive(Clone, Debug)]
-enum Value {
+pub(super) enum Value {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -218,7 +218,7 @@ fn varint(out: &mut Vec<u8>, mut value: u64, slack: usize) {
     }
 }
 
-fn write(out: &mut Vec<u8>, fields: &[Field]) {
+pub(super) fn write(out: &mut Vec<u8>, fields: &[Field]) {
     for Field { key, value, slack } in fields {
         varint(out, *key, *slack);
         match value {
@@ -239,13 +239,13 @@ fn write(out: &mut Vec<u8>, fields: &[Field]) {
     }
 }
 
-fn field(number: u64, wire: u64, value: impl Strategy<Value = Value>) -> impl Strategy<Value = Field> {
+pub(super) fn field(number: u64, wire: u64, value: impl Strategy<Value = Value>) -> impl Strategy<Value = Field> {
     let slack = prop_oneof![9 => Just(0usize), 1 => 0usize..9];
     (value, slack).prop_map(move |(value, slack)| Field { key: number << 3 | wire, value, slack })
 }
 
 /// A field that no message of ours has; seldom one with a number or a type that is not allowed.
-fn unknown() -> impl Strategy<Value = Field> {
+pub(super) fn unknown() -> impl Strategy<Value = Field> {
     let number =
         prop_oneof![20 => 5u64..40, 2 => (1u64 << 29) - 2..1 << 29, 1 => Just(0u64), 1 => (1u64 << 29)..1 << 40];
     prop_oneof![(number, any::<u64>(), 0usize..4, proptest::collection::vec(any::<u8>(), 0..20)).prop_map(
@@ -262,11 +262,11 @@ fn unknown() -> impl Strategy<Value = Field> {
     )]
 }
 
-fn message(fields: impl Strategy<Value = Field>, max: usize) -> impl Strategy<Value = Value> {
+pub(super) fn message(fields: impl Strategy<Value = Field>, max: usize) -> impl Strategy<Value = Value> {
     proptest::collection::vec(fields, 0..max).prop_map(Value::Message)
 }
 
-fn text() -> impl Strategy<Value = Value> {
+pub(super) fn text() -> impl Strategy<Value = Value> {
     prop_oneof![9 => ".{0,12}".prop_map(|t| Value::Bytes(t.into_bytes())),
                 1 => proptest::collection::vec(any::<u8>(), 0..140).prop_map(Value::Bytes)]
 }
@@ -475,7 +475,7 @@ fn limits_end_the_walk_where_they_are_passed() {
     assert_eq!(with(3, 6), Ok(6));
     assert_eq!(with(2, 6), Err(WireError::TooMany { item: Item::Series, max: 2 }));
     assert_eq!(with(3, 5), Err(WireError::TooMany { item: Item::Samples, max: 5 }));
-    let limits = DecodeLimits { series_max: 1, samples_max: 2, buckets_max: 3 };
+    let limits = DecodeLimits { series_max: 1, samples_max: 2, buckets_max: 3, ..DecodeLimits::default() };
     let refused = |message: &[u8], item, max| {
         let found = decode(message.to_vec().into(), &limits).map(drop);
         assert_eq!(found, Err(WireError::TooMany { item, max }));
