@@ -12,6 +12,7 @@ mod compaction;
 mod durability;
 mod golden;
 mod prometheus;
+mod receiver;
 mod s3;
 mod support;
 mod tools;

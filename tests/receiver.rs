@@ -1,0 +1,132 @@
+//! The scenarios of Prometheus' receiver suite for remote write 2.0, against the real server: each one's answer and counts,
+//! then everything that was reported as written, read back through PromQL: at once, after a SIGKILL, and from the bucket.
+//!
+//! Series come back in later scenarios, as in the suite; requests are ten milliseconds apart, and so are their samples.
+
+mod request;
+
+use crate::support::client::{Answer, Client};
+use crate::support::process::Longhaul;
+use crate::support::values::{Matrix, exact_difference, matrix};
+use crate::support::{conformance, json_lines, now_ms, seconds};
+use longhaul_model::is_stale;
+use request::{Written, body};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Nothing of our own in the database, nothing cut before its time.
+const CONFIGURATION: &str = "self_scrape: {enabled: false}\nship: {cut_delay: 100y}\n";
+/// Between the samples of one scenario and the next.
+const STEP_MS: i64 = 10;
+
+/// What a server answered, as the suite looks at it.
+#[derive(Debug, PartialEq, Eq)]
+struct Counts {
+    samples: u64,
+    histograms: u64,
+    exemplars: u64,
+}
+
+/// All that must be in the database: floats by series and time, and when which series has histograms.
+#[derive(Default)]
+struct Ledger {
+    floats: Matrix,
+    histograms: BTreeMap<String, BTreeMap<i64, (f64, f64)>>,
+}
+
+impl Ledger {
+    fn add(&mut self, written: &Written) {
+        // A stale marker ends a series for a query; it is no sample of an answer.
+        for (series, t_ms, value) in written.floats.iter().filter(|(.., value)| !is_stale(*value)) {
+            self.floats.entry(series.clone()).or_default().insert(*t_ms, *value);
+        }
+        for (series, t_ms, count, sum) in &written.histograms {
+            self.histograms.entry(series.clone()).or_default().insert(*t_ms, (*count, *sum));
+        }
+    }
+
+    async fn check(&self, client: &Client, t_ms: i64, after: &str) {
+        let mut data = client.query("{__name__=~\".+\"}[1d]", &seconds(t_ms)).await;
+        let mut histograms: BTreeMap<String, BTreeMap<i64, (f64, f64)>> = BTreeMap::new();
+        for series in data["result"].as_array().unwrap() {
+            let points = series.get("histograms").and_then(Value::as_array).into_iter().flatten();
+            let points: BTreeMap<i64, (f64, f64)> = points
+                .map(|point| {
+                    let number = |name: &str| point[1][name].as_str().unwrap().parse().unwrap();
+                    ((point[0].as_f64().unwrap() * 1000.0).round() as i64, (number("count"), number("sum")))
+                })
+                .collect();
+            if !points.is_empty() {
+                histograms.insert(series["metric"].to_string(), points);
+            }
+        }
+        data["result"].as_array_mut().unwrap().retain(|series| series.get("values").is_some());
+        if let Some(difference) = exact_difference(&self.floats, &matrix(&data)) {
+            panic!("after {after}: {difference}");
+        }
+        assert_eq!(self.histograms, histograms, "after {after}");
+    }
+}
+
+fn counts(answer: &Answer) -> Counts {
+    let count = |kind: &str| {
+        let header = answer.headers.get(format!("x-prometheus-remote-write-{kind}-written"));
+        header.map_or(0, |value| value.to_str().unwrap().parse().unwrap())
+    };
+    Counts { samples: count("samples"), histograms: count("histograms"), exemplars: count("exemplars") }
+}
+
+#[tokio::test]
+async fn the_suite_of_remote_write_2_passes() {
+    let Some(path) = conformance("compliance/rw-receiver-cases.jsonl") else { return };
+    let cases = json_lines(&path);
+    assert_eq!(cases.len(), 89);
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Longhaul::configured(dir.path(), CONFIGURATION).await;
+    let client = Client::new(&server.url);
+    let start_ms = now_ms() - 60_000;
+    let (mut ledger, mut without_exemplars) = (Ledger::default(), BTreeSet::new());
+    for (number, case) in cases.iter().enumerate() {
+        let id = case["id"].as_str().unwrap();
+        let name = format!("{id} {}", case["name"]);
+        let (message, written) = body(case, start_ms + number as i64 * STEP_MS);
+        let answer = client.write_bytes(message, &request::headers(case)).await;
+        let expect = &case["expect"];
+        let expected = |kind: &str| expect[format!("{kind}_written")].as_u64().unwrap();
+        let expected = Counts {
+            samples: expected("samples"),
+            histograms: expected("histograms"),
+            exemplars: expected("exemplars"),
+        };
+        let got = counts(&answer);
+        if expect["result"] == "reject" {
+            assert_eq!(u64::from(answer.status), expect["code"].as_u64().unwrap(), "{name}: {}", answer.text);
+            assert!(got.samples <= expected.samples && got.histograms <= expected.histograms, "{name}: {got:?}");
+            assert!(got.exemplars <= expected.exemplars, "{name}: {got:?}");
+        } else if answer.text.contains("err-longhaul-exemplars-not-supported") {
+            assert_eq!((answer.status, got.exemplars), (400, 0), "{name}");
+            assert_eq!(Counts { exemplars: expected.exemplars, ..got }, expected, "{name}");
+            assert!(expected.exemplars > 0, "{name}: refused exemplars of which there are none");
+            without_exemplars.insert(id);
+        } else {
+            assert_eq!((answer.status, &got), (204, &expected), "{name}: {}", answer.text);
+        }
+        let is_first_version = case["group"] == "rw1";
+        let reports =
+            answer.headers.keys().filter(|key| key.as_str().starts_with("x-prometheus-remote-write-")).count();
+        let wanted = if is_first_version || answer.status == 415 { 0 } else { 3 };
+        assert_eq!(reports, wanted, "{name}: headers that say what was written");
+        if !is_first_version {
+            assert_eq!(written.floats.len() as u64, got.samples, "{name}: what may be stored is");
+            assert_eq!(written.histograms.len() as u64, got.histograms, "{name}: what may be stored is");
+        }
+        ledger.add(&written);
+        ledger.check(&client, now_ms(), &name).await;
+    }
+    println!("89 scenarios; the exemplars of {} cannot be stored yet: {without_exemplars:?}", without_exemplars.len());
+    server.kill();
+    server.start_again().await;
+    ledger.check(&client, now_ms(), "SIGKILL").await;
+    server.flush().await;
+    ledger.check(&client, now_ms(), "the flush").await;
+}
