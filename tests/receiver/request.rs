@@ -84,7 +84,7 @@ fn numbered(value: &Value, number: u64) -> Value {
         Value::String(text) => match text.as_str() {
             "{i}*100" => Value::from(number * 100),
             "{i}/10" => Value::from(number as f64 / 10.0),
-            "{i} even" => Value::from(u64::from(number % 2 == 0)),
+            "{i} even" => Value::from(u64::from(number.is_multiple_of(2))),
             text => Value::from(text.replace("{i}", &number.to_string())),
         },
         Value::Array(all) => all.iter().map(|value| numbered(value, number)).collect(),
