@@ -1,6 +1,7 @@
 //! Bytes of Prometheus' protocols to and from `model` types: between HTTP bodies and what ingests or queries.
 //!
-//! Layer 1. [`snappy`] opens a body within a cap, [`remote_write`] walks the protobuf without copying labels out of it.
+//! Layer 1. [`snappy`] opens a body within a cap. [`remote_write`] walks the protobuf: labels of 1.0 stay where they lie in the
+//! message, those of 2.0 are put together from its symbols.
 //! [`remote_read`] takes questions and lays out their answers, [`exposition`] writes what is scraped, [`names`] escapes
 //! names where not every character fits. [`proto`] holds the generated types for everything that is not hot, and is the
 //! tests' oracle.

@@ -50,7 +50,8 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Longest request body as it is sent.
     pub body_max: Size,
-    /// Longest request body once it is decompressed.
+    /// Longest request body once it is decompressed; also the most that the labels of one of remote write 2.0 may take when they
+    /// are written out.
     pub decoded_max: Size,
 }
 

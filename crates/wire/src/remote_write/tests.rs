@@ -356,6 +356,23 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Messages with up to three other bytes, some of them cut short.
+pub(super) fn damaged(messages: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let changes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+    let cut = prop::option::weighted(0.3, any::<prop::sample::Index>());
+    (messages, changes, cut).prop_map(|(mut message, changes, cut)| {
+        if message.is_empty() {
+            return message;
+        }
+        for (at, byte) in changes {
+            let at = at.index(message.len());
+            message[at] = byte;
+        }
+        message.truncate(cut.map_or(message.len(), |cut| cut.index(message.len())));
+        message
+    })
+}
+
 proptest! {
     #[test]
     fn messages_in_any_order_and_encoding_are_read_as_prost_reads_them(message in request()) {
@@ -363,20 +380,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_and_changed_messages_are_judged_as_prost_judges_them(
-        mut message in request(),
-        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
-        cut in prop::option::weighted(0.3, any::<prop::sample::Index>()),
-    ) {
-        if !message.is_empty() {
-            for (at, byte) in changes {
-                let at = at.index(message.len());
-                message[at] = byte;
-            }
-            if let Some(cut) = cut {
-                message.truncate(cut.index(message.len()));
-            }
-        }
+    fn cut_and_changed_messages_are_judged_as_prost_judges_them(message in damaged(request())) {
         compare(&message);
     }
 

@@ -1,8 +1,8 @@
 //! Remote write 2.0: from the bytes of a `Request` to a [`WriteBatch`].
 //!
 //! Each text stands once in the message and is referred to by number. The text of a symbol with its length in front is
-//! what a label section holds too, so that a series' section is put together from slices of the message ([`Symbols`]);
-//! nothing is looked at twice and nothing is allocated for a series. A reference that leads nowhere costs its own series
+//! what a label section holds too, so that a series' section is put together from slices of the message ([`Symbols`]):
+//! each label is copied once, and nothing is allocated for a series. A reference that leads nowhere costs its own series
 //! (or exemplar, or metadata) only.
 
 mod symbols;
