@@ -10,6 +10,8 @@ use crate::support::process::Longhaul;
 use crate::support::values::{Matrix, exact_difference, matrix};
 use crate::support::{conformance, json_lines, now_ms, seconds};
 use longhaul_model::is_stale;
+use longhaul_wire::{proto::write_v2, snappy};
+use prost::Message;
 use request::{Written, body};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,4 +134,38 @@ async fn the_suite_of_remote_write_2_is_answered_and_what_was_written_is_read_ba
     ledger.check(&client, now_ms(), "SIGKILL").await;
     server.flush().await;
     ledger.check(&client, now_ms(), "the flush").await;
+}
+
+#[tokio::test]
+async fn a_sender_is_told_what_could_not_be_read_and_the_rest_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Longhaul::configured(dir.path(), CONFIGURATION).await;
+    let client = Client::new(&server.url);
+    let t_ms = now_ms();
+    let sample = || vec![write_v2::Sample { value: 7.0, timestamp: t_ms, start_timestamp: 0 }];
+    let series = |labels_refs: &[u32], samples| write_v2::TimeSeries {
+        labels_refs: labels_refs.to_vec(),
+        samples,
+        ..Default::default()
+    };
+    let request = write_v2::Request {
+        symbols: ["", "__name__", "kept", "bare"].map(str::to_owned).to_vec(),
+        timeseries: vec![
+            series(&[1, 2], sample()),
+            series(&[1, 4], sample()),
+            series(&[1, 2, 3], sample()),
+            series(&[1, 3], Vec::new()),
+        ],
+    };
+    let headers = request::headers(&Value::Null);
+    let answer = client.write_bytes(snappy::compress(&request.encode_to_vec()), &headers).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    for told in ["err-longhaul-symbol-reference", "symbol 4 of 4", "err-longhaul-series-without-samples", "bare"] {
+        assert!(answer.text.contains(told), "{told} is not in: {}", answer.text);
+    }
+    assert_eq!(counts(&answer), Counts { samples: 1, histograms: 0, exemplars: 0 });
+    let data = client.query("{__name__=~\".+\"}", &seconds(t_ms)).await;
+    assert_eq!(data["result"].as_array().unwrap().len(), 1, "{data}");
+    assert_eq!(data["result"][0]["metric"]["__name__"], "kept");
+    assert_eq!(data["result"][0]["value"][1], "7");
 }

@@ -334,6 +334,13 @@ fn limits_end_the_walk_where_they_are_passed() {
     assert_eq!(with(3, 3), Ok(3));
     assert_eq!(with(2, 3), Err(WireError::TooMany { item: Item::Series, max: 2 }));
     assert_eq!(with(3, 2), Err(WireError::TooMany { item: Item::Samples, max: 2 }));
+    let labels = |references: u32| {
+        let labels_refs: Vec<u32> = [1, 2].into_iter().cycle().take(references as usize).collect();
+        decode(&encoded(&["", "a", "b"], vec![one_sample(&labels_refs)]), &DecodeLimits::default()).map(|_| ())
+    };
+    assert_eq!(labels(REFERENCES_MAX), Ok(()));
+    let too_many = WireError::TooMany { item: Item::References, max: REFERENCES_MAX };
+    assert_eq!(labels(REFERENCES_MAX + 1), Err(too_many));
     let symbols = [0x22, 0].repeat((1 << 20) + 1);
     let too_many = WireError::TooMany { item: Item::Symbols, max: 1 << 20 };
     assert_eq!(decode(&symbols, &DecodeLimits::default()).map(|_| ()), Err(too_many));
