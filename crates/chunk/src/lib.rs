@@ -12,7 +12,6 @@ mod measurements;
 mod merge;
 mod starts;
 mod varbit;
-mod windows;
 mod xor;
 mod xor2;
 

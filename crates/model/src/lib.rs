@@ -5,7 +5,6 @@
 //! Knows nothing of files, networks, compression or queries.
 
 pub mod clock;
-pub mod exemplar;
 pub mod histogram;
 pub mod id;
 pub mod kahan;
@@ -16,12 +15,12 @@ pub mod measurement;
 pub mod metric_kind;
 pub mod regex;
 pub mod sample;
+pub mod started;
 pub mod tenant;
 pub mod time_range;
 pub mod write_batch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use exemplar::Exemplar;
 pub use histogram::{
     Bucket, BucketSpan, Combined, CounterResetHint, FloatHistogram, Histogram, HistogramError, HistogramMean,
     HistogramSum, IncompatibleSchemas,
@@ -33,6 +32,7 @@ pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use measurement::{Measurement, Value};
 pub use metric_kind::MetricKind;
 pub use sample::{STALE_NAN_BITS, Sample, is_stale};
+pub use started::Started;
 pub use tenant::{InvalidTenantId, TenantId};
 pub use time_range::TimeRange;
 pub use write_batch::{ExemplarEntry, HistogramSample, HistogramValue, MetadataEntry, SeriesEntry, WriteBatch};

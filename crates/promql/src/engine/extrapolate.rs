@@ -254,7 +254,7 @@ impl Stretch {
 mod tests {
     use super::*;
     use crate::engine::points::Grid;
-    use longhaul_model::Labels;
+    use longhaul_model::{Labels, Started};
     use proptest::prelude::*;
 
     /// Time, value, start.
@@ -274,10 +274,10 @@ mod tests {
         let (mut gain, mut overlaps) = (last.1 - first.1, false);
         if counter {
             for pair in inside.windows(2) {
-                let started = |s: &Sample| starts::Started { t_ms: s.0, start_ms: s.2 };
+                let started = |s: &Sample| Started { t_ms: s.0, start_ms: s.2 };
                 let (before, after) = (started(pair[0]), started(pair[1]));
-                overlaps |= starts::overlaps(before, after);
-                if pair[1].1 < pair[0].1 || starts::is_reset(before, after) {
+                overlaps |= after.overlaps(before);
+                if pair[1].1 < pair[0].1 || after.is_reset_after(before) {
                     gain += pair[0].1;
                 }
             }

@@ -13,7 +13,7 @@ use crate::engine::histogram_rate::HistogramRate;
 use crate::engine::pairs;
 use crate::engine::points::SeriesPoints;
 use crate::engine::range_functions::RangeFunction;
-use crate::engine::starts::{self, Started};
+use crate::engine::starts;
 use crate::functions::Func;
 use longhaul_chunk::{HistogramColumns, Samples};
 use longhaul_model::{Combined, CounterResetHint, FloatHistogram, HistogramMean, HistogramSum};
@@ -267,9 +267,7 @@ pub fn wrong_kind(counter: bool, ends: [&FloatHistogram; 2], metric: &str) -> Op
 
 /// Whether counting began anew between a histogram and the one before: by its start, or by its buckets.
 pub fn is_reset(histograms: &HistogramColumns, index: usize) -> bool {
-    let [before, at] = [index - 1, index].map(|index| Started::of_histogram(histograms, index));
-    let by_start = !histograms.start_ms.is_empty() && starts::is_reset(before, at);
-    by_start || histograms.values[index].is_reset_after(&histograms.values[index - 1])
+    starts::reset_at(histograms, index) || histograms.values[index].is_reset_after(&histograms.values[index - 1])
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::engine::extended::Edges;
 use crate::engine::extended_histogram::{self, Named, combine};
 use crate::engine::extrapolate::{Difference, factor};
 use crate::engine::histogram_range::{is_reset, wrong_kind};
-use crate::engine::starts::{self, Started};
+use crate::engine::starts;
 use crate::engine::window::Windows;
 use longhaul_chunk::HistogramColumns;
 use longhaul_model::{CounterResetHint, FloatHistogram};
@@ -35,16 +35,13 @@ impl<'a> HistogramRate<'a> {
     pub fn new(difference: Difference, samples: &'a HistogramColumns, windows: &Windows, metric: &'a str) -> Self {
         let counter = difference != Difference::Delta;
         let indexes = 1..if counter { samples.values.len() } else { 0 };
-        let started = |index: usize| Started::of_histogram(samples, index);
-        let overlap =
-            |index: &usize| !samples.start_ms.is_empty() && starts::overlaps(started(index - 1), started(*index));
         Self {
             difference,
             samples,
             range_ms: windows.range_ms,
             metric,
-            resets: indexes.clone().filter(|index| is_reset(samples, *index)).collect(),
-            overlaps: indexes.filter(overlap).collect(),
+            resets: indexes.filter(|index| is_reset(samples, *index)).collect(),
+            overlaps: if counter { starts::overlaps_of(samples) } else { Vec::new() },
             overlapping: 0,
         }
     }

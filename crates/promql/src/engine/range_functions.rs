@@ -13,12 +13,12 @@ use crate::engine::ordered_window::{SlidingExtreme, SortedWindow};
 use crate::engine::over_time;
 use crate::engine::points::{Identity, SeriesPoints};
 use crate::engine::select::Naming;
-use crate::engine::starts::{self, Started};
+use crate::engine::starts;
 use crate::engine::tally::Tally;
 use crate::engine::window::{Window, Windows, slide, slide_indexes, walk};
 use crate::functions::Func;
 use longhaul_chunk::{Columns, Samples};
-use longhaul_model::Labels;
+use longhaul_model::{Labels, Started};
 use std::sync::Arc;
 
 /// A function over ranges with all that it needs but the samples.
@@ -252,10 +252,8 @@ fn seconds(t_ms: i64) -> f64 {
 fn last_two(window: &Window<'_>, rate: bool) -> Option<f64> {
     let ([.., before, last], [.., before_ms, last_ms]) = (window.values(), window.times()) else { return None };
     let started = match window.starts() {
-        [.., before_start_ms, start_ms] => starts::is_reset(
-            Started { t_ms: *before_ms, start_ms: *before_start_ms },
-            Started { t_ms: *last_ms, start_ms: *start_ms },
-        ),
+        [.., before_start_ms, start_ms] => Started { t_ms: *last_ms, start_ms: *start_ms }
+            .is_reset_after(Started { t_ms: *before_ms, start_ms: *before_start_ms }),
         _ => false,
     };
     let difference = if rate && (last < before || started) { *last } else { last - before };
