@@ -1,6 +1,7 @@
 //! A block that can be asked: open, select, label names and values.
 
 use crate::error::{BlockError, ReadError, Result};
+use crate::exemplars::BlockExemplars;
 use crate::files::{BlockFile, BlockFiles, read_range};
 use crate::index::IndexReader;
 use crate::lookup::{Lookup, Selection, build_lookup, with_external};
@@ -81,6 +82,11 @@ impl Block {
     /// hold samples outside `range`.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<BlockSeries> {
         Ok(BlockSeries::new(self.clone(), self.matching(&self.selection(), matchers)?, range))
+    }
+
+    /// The exemplars in `range` of the series that satisfy all of `matchers`, deletions applied.
+    pub fn exemplars(&self, matchers: &[Matcher], range: TimeRange) -> Result<BlockExemplars> {
+        BlockExemplars::new(self.clone(), matchers, range)
     }
 
     /// The label sets of the series that satisfy all of `matchers` and have a chunk that meets `range`, in label order.

@@ -23,6 +23,8 @@ pub enum BlockFile {
     Lookup,
     /// `tombstones`.
     Tombstones,
+    /// `exemplars`: those of the block's series.
+    Exemplars,
     /// A segment of chunks by its number in chunk references, which counts from 0: `Chunks(0)` is `chunks/000001`.
     Chunks(u32),
 }
@@ -40,6 +42,7 @@ impl BlockFile {
             "index" => Self::Index,
             "lookup" => Self::Lookup,
             "tombstones" => Self::Tombstones,
+            "exemplars" => Self::Exemplars,
             _ => {
                 let digits = path.strip_prefix("chunks/")?;
                 let file = Self::Chunks(digits.parse::<u32>().ok()?.checked_sub(1)?);
@@ -56,6 +59,7 @@ impl std::fmt::Display for BlockFile {
             Self::Index => f.write_str("index"),
             Self::Lookup => f.write_str("lookup"),
             Self::Tombstones => f.write_str("tombstones"),
+            Self::Exemplars => f.write_str("exemplars"),
             Self::Chunks(segment) => write!(f, "chunks/{:06}", u64::from(*segment) + 1),
         }
     }

@@ -192,6 +192,9 @@ pub struct LonghaulMeta {
     /// Length of the footer and trailer of `lookup`, so that one read of the file's tail gets them; 0 if not known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lookup_footer_bytes: u64,
+    /// How many exemplars the block's file of them holds; without any there is no file.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exemplars: u64,
     /// Keys of a later version that kept the number.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -221,6 +224,7 @@ impl LonghaulMeta {
             coverage: Vec::new(),
             content_hash: ContentHash::default(),
             lookup_footer_bytes: 0,
+            exemplars: 0,
             other: Map::new(),
         }
     }
@@ -289,6 +293,11 @@ impl BlockMeta {
     /// Milliseconds a window of a downsampled block; 0 for raw samples.
     pub fn resolution_ms(&self) -> i64 {
         self.thanos.as_ref().map_or(0, |thanos| thanos.downsample.resolution)
+    }
+
+    /// How many exemplars it has; blocks of others have none that this program reads.
+    pub fn exemplars(&self) -> u64 {
+        self.longhaul.as_ref().map_or(0, |longhaul| longhaul.exemplars)
     }
 
     /// The size of one of the block's files as the `thanos` section has it, bytes.

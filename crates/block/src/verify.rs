@@ -6,6 +6,7 @@
 
 use crate::content_hash::{ContentHash, SeriesHash};
 use crate::error::{BlockError, ReadError, Result};
+use crate::exemplars;
 use crate::files::{BlockFile, BlockFiles, read_range};
 use crate::index::{IndexReader, IndexWalk, PostingsEntry, SeriesEntry};
 use crate::label_table::{LabelTable, SortedLabels};
@@ -69,12 +70,20 @@ impl VerifyReport {
 }
 
 /// Verifies a block: checksums, order of series and labels, references, chunk bounds against decoded samples, counts
-/// against the statistics of `meta`, content hash, sizes and digests of files, and `lookup` against `index`. An error
+/// against the statistics of `meta`, content hash, sizes and digests of files, `lookup` against `index`, and the exemplars. An error
 /// means that the block could not be read; what is wrong with it stands in the report.
 pub fn verify(files: &dyn BlockFiles, meta: &BlockMeta) -> Result<VerifyReport> {
     let files = Counting { files, bytes: AtomicU64::new(0) };
     let mut verifier = Verifier { files: &files, meta, report: VerifyReport::default(), stock: StockTaker::default() };
-    for step in [Verifier::file_list, Verifier::series, Verifier::tombstones, Verifier::counts, Verifier::lookup] {
+    let steps = [
+        Verifier::file_list,
+        Verifier::series,
+        Verifier::tombstones,
+        Verifier::counts,
+        Verifier::lookup,
+        Verifier::exemplars,
+    ];
+    for step in steps {
         let result = step(&mut verifier);
         verifier.note(result)?;
     }
@@ -328,6 +337,19 @@ impl Verifier<'_> {
         let said = self.meta.longhaul.as_ref().map_or(0, |longhaul| longhaul.lookup_footer_bytes);
         if said != 0 && said != built.footer_bytes {
             self.problem(BlockFile::Meta, 0, format!("says {said} bytes of lookup footer, not {}", built.footer_bytes));
+        }
+        Ok(())
+    }
+
+    /// The exemplars, if there are any.
+    fn exemplars(&mut self) -> Result<()> {
+        let said = self.meta.exemplars();
+        let found = match self.files.size(BlockFile::Exemplars) {
+            Err(ReadError::Missing(_)) if said == 0 => return Ok(()),
+            size_bytes => size_bytes.map(|_| exemplars::check(self.files, self.meta))??,
+        };
+        if found != said {
+            self.problem(BlockFile::Meta, 0, format!("says {said} exemplars, there are {found}"));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 use crate::content_hash::{ContentHash, SeriesHash};
 use crate::error::{BlockError, Result};
+use crate::exemplars::ExemplarsWriter;
 use crate::files::{BlockFile, LocalFiles};
 use crate::index::write_index;
 use crate::label_table::SortedLabels;
@@ -16,7 +17,7 @@ use crate::stock::StockTaker;
 use crate::tombstones::Tombstones;
 use longhaul_chunk::{Chunk, SeriesChunks};
 use longhaul_disk::Fs;
-use longhaul_model::{Labels, TimeRange};
+use longhaul_model::{Exemplar, Labels, TimeRange};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub struct BlockWriter {
     meta: BlockMeta,
     segments: SegmentsWriter,
     lookup: LookupWriter<FileSink>,
+    exemplars: ExemplarsWriter,
     /// What was pushed, counted and hashed.
     stats: BlockStats,
     content_hash: ContentHash,
@@ -67,6 +69,7 @@ impl BlockWriter {
             parents,
             meta: seed,
             lookup,
+            exemplars: ExemplarsWriter::default(),
             stats: BlockStats::default(),
             content_hash: ContentHash::default(),
             range: TimeRange::new(0, 0),
@@ -106,6 +109,19 @@ impl BlockWriter {
         Ok(())
     }
 
+    /// Adds an exemplar: series in label order, the exemplars of one in theirs, none twice. Apart from that they may come
+    /// before, between and after the series of samples, and of series without samples.
+    pub fn push_exemplar(&mut self, series: &Labels, exemplar: &Exemplar) -> Result<()> {
+        let fixed = self.meta.range();
+        if !fixed.is_empty() && !fixed.contains(exemplar.t_ms) {
+            return refused(format!("an exemplar of {series} at {} ms does not lie in {fixed}", exemplar.t_ms));
+        }
+        if self.meta.longhaul.is_none() {
+            return refused("exemplars are counted in the `longhaul` section, which the seed does not have".into());
+        }
+        self.exemplars.push(&*self.fs, &self.dir, series, exemplar)
+    }
+
     /// Counts and hashes a chunk; an error says what is wrong with it.
     fn take_stock(&mut self, chunk: &Chunk, series: SeriesHash) -> Result<(), String> {
         let bounds = TimeRange::inclusive(chunk.min_ms, chunk.max_ms);
@@ -135,12 +151,14 @@ impl BlockWriter {
 
     /// Writes what is left, `meta.json` last; everything is durable when it returns, the name of `dir` included.
     pub fn finish(self) -> Result<BlockMeta> {
-        let Self { fs, dir, parents, mut meta, segments, lookup, .. } = self;
+        let Self { fs, dir, parents, mut meta, segments, lookup, exemplars, .. } = self;
         let mut files = segments.finish()?;
         let FinishedLookup { sink, labels, footer_bytes } = lookup.finish()?;
         files.push(sink.finish()?);
         files.push(index_of(&fs, &dir, &labels)?);
         drop(labels);
+        let (exemplars_count, exemplars_range) = (exemplars.count(), exemplars.range());
+        files.extend(exemplars.finish(&*fs, &dir)?);
         let mut tombstones = FileSink::create(&*fs, &dir, BlockFile::Tombstones)?;
         tombstones.append(&Tombstones::default().to_bytes())?;
         files.push(tombstones.finish()?);
@@ -148,7 +166,8 @@ impl BlockWriter {
         files.sort_by(|a, b| a.rel_path.cmp(&b.rel_path));
 
         if meta.range().is_empty() {
-            (meta.min_ms, meta.end_ms) = (self.range.start_ms, self.range.end_ms);
+            let range = self.range.hull(&exemplars_range);
+            (meta.min_ms, meta.end_ms) = (range.start_ms, range.end_ms);
         }
         meta.stats = self.stats;
         let thanos = meta.thanos.get_or_insert_with(|| ThanosMeta {
@@ -160,6 +179,7 @@ impl BlockWriter {
         if let Some(longhaul) = &mut meta.longhaul {
             longhaul.content_hash = self.content_hash;
             longhaul.lookup_footer_bytes = footer_bytes;
+            longhaul.exemplars = exemplars_count;
         }
         sync_dir(&*fs, &dir.join("chunks"))?;
         let mut sink = FileSink::create(&*fs, &dir, BlockFile::Meta)?;

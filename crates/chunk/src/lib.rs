@@ -12,6 +12,7 @@ mod measurements;
 mod merge;
 mod starts;
 mod varbit;
+mod windows;
 mod xor;
 mod xor2;
 

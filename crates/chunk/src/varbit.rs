@@ -102,7 +102,7 @@ fn take_long_payload(reader: &mut BitReader<'_>, ones: u32) -> (u64, u32) {
 }
 
 /// Which bits of a value differ from the value before, on the writing side.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WriteWindow {
     leading: u8,
     trailing: u8,
@@ -119,14 +119,35 @@ impl WriteWindow {
     /// No window yet: the first change opens one.
     pub(crate) const NONE: Self = Self { leading: 0xff, trailing: 0 };
 
-    /// Finds the window for `change`, which must not be zero.
+    /// A window that shows no bit.
+    pub(crate) const NOTHING: Self = Self { leading: 0xff, trailing: 0xff };
+
+    /// The narrowest window for `change`, which must not be zero.
+    #[inline(always)]
+    pub(crate) fn of(change: u64) -> Self {
+        Self { leading: change.leading_zeros().min(31) as u8, trailing: change.trailing_zeros() as u8 }
+    }
+
+    /// The narrowest window that shows what both show.
+    #[inline(always)]
+    pub(crate) fn hull(self, other: Self) -> Self {
+        Self { leading: self.leading.min(other.leading), trailing: self.trailing.min(other.trailing) }
+    }
+
+    /// How many bits it shows.
+    #[inline(always)]
+    pub(crate) fn significant(self) -> u32 {
+        64 - u32::from(self.leading) - u32::from(self.trailing)
+    }
+
+    /// Finds the window for `change`, which must not be zero, as Prometheus does.
     #[inline(always)]
     pub(crate) fn fit(&mut self, change: u64) -> WindowUse {
-        let (leading, trailing) = (change.leading_zeros().min(31) as u8, change.trailing_zeros() as u8);
-        if leading >= self.leading && trailing >= self.trailing {
+        let narrowest = Self::of(change);
+        if narrowest.leading >= self.leading && narrowest.trailing >= self.trailing {
             return WindowUse::Reused;
         }
-        *self = Self { leading, trailing };
+        *self = narrowest;
         WindowUse::New
     }
 
@@ -134,7 +155,7 @@ impl WriteWindow {
     /// description if it is new.
     #[inline(always)]
     pub(crate) fn write(self, writer: &mut BitWriter, lead: u64, lead_bits: u32, found: WindowUse, change: u64) {
-        let significant = 64 - u32::from(self.leading) - u32::from(self.trailing);
+        let significant = self.significant();
         let (lead, lead_bits) = match found {
             WindowUse::Reused => (lead, lead_bits),
             // 64 significant bits are written as 0.

@@ -5,6 +5,7 @@
 
 use crate::bits::{BitReader, BitWriter};
 use crate::varbit::{ReadWindow, WindowUse, WriteWindow, fits, low_bits, signed};
+use crate::windows::WindowPlan;
 use crate::{Chunk, ChunkError, Columns, Encoding};
 use bytes::Bytes;
 use longhaul_model::Sample;
@@ -39,16 +40,22 @@ impl XorAppender {
     /// If `t_ms` does not lie after the last sample's, or the chunk holds [`CHUNK_SAMPLES_MAX`] samples.
     #[inline]
     pub fn append(&mut self, t_ms: i64, value: f64) {
+        self.append_under(t_ms, value, WriteWindow::fit);
+    }
+
+    /// [`Self::append`] under the window that `find` makes the current one for a change.
+    #[inline(always)]
+    fn append_under(&mut self, t_ms: i64, value: f64, find: impl FnOnce(&mut WriteWindow, u64) -> WindowUse) {
         let samples = self.samples();
         let delta = t_ms.wrapping_sub(self.t_ms) as u64;
         if samples >= 2 {
             assert!(t_ms > self.t_ms && samples < CHUNK_SAMPLES_MAX, "a chunk's times rise and its count is a u16");
             let (prefix, prefix_bits) = self.write_dod(delta.wrapping_sub(self.delta) as i64);
-            self.write_value(prefix, prefix_bits, value);
+            self.write_value(prefix, prefix_bits, value, find);
         } else if samples == 1 {
             assert!(t_ms > self.t_ms, "a chunk's times rise");
             self.writer.write_uvarint(delta);
-            self.write_value(0, 0, value);
+            self.write_value(0, 0, value, find);
         } else {
             self.writer.write_varint(t_ms);
             self.writer.write(value.to_bits(), 64);
@@ -81,12 +88,18 @@ impl XorAppender {
     }
 
     #[inline(always)]
-    fn write_value(&mut self, prefix: u64, prefix_bits: u32, value: f64) {
+    fn write_value(
+        &mut self,
+        prefix: u64,
+        prefix_bits: u32,
+        value: f64,
+        find: impl FnOnce(&mut WriteWindow, u64) -> WindowUse,
+    ) {
         let change = value.to_bits() ^ self.value.to_bits();
         if change == 0 {
             return self.writer.write(prefix << 1, prefix_bits + 1);
         }
-        let found = self.window.fit(change);
+        let found = find(&mut self.window, change);
         let control = match found {
             WindowUse::Reused => 0b10,
             WindowUse::New => 0b11,
@@ -151,6 +164,17 @@ impl Default for XorAppender {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A chunk of samples that are all known: in the fewest bits that the encoding allows. `t_ms` must rise strictly and be as
+/// many as `values`, at most [`CHUNK_SAMPLES_MAX`].
+pub(crate) fn pack(t_ms: &[i64], values: &[f64], plan: &mut WindowPlan) -> Chunk {
+    plan.plan(values.windows(2).map(|pair| pair[0].to_bits() ^ pair[1].to_bits()));
+    let mut chunk = XorAppender::new();
+    for (t_ms, value) in t_ms.iter().zip(values) {
+        chunk.append_under(*t_ms, *value, |window, _| plan.next(window));
+    }
+    chunk.seal()
 }
 
 /// The samples of an XOR chunk one by one, as far as they are asked for. Ends after the first error.

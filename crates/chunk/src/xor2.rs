@@ -6,6 +6,7 @@
 use crate::bits::{BitReader, BitWriter};
 use crate::starts::{self, StartReader, StartWriter};
 use crate::varbit::{ReadWindow, WindowUse, WriteWindow, low_bits};
+use crate::windows::WindowPlan;
 use crate::{CHUNK_SAMPLES_MAX, Chunk, ChunkError, Columns, Encoding};
 use bytes::Bytes;
 use longhaul_model::{STALE_NAN_BITS, Sample};
@@ -57,6 +58,17 @@ impl Xor2Appender {
     /// # Panics
     /// If `t_ms` does not lie after the last sample's, or the chunk holds [`CHUNK_SAMPLES_MAX`] samples.
     pub fn append(&mut self, start_ms: i64, t_ms: i64, value: f64) {
+        self.append_under(start_ms, t_ms, value, WriteWindow::fit);
+    }
+
+    /// [`Self::append`] under the window that `find` makes the current one for a change.
+    fn append_under(
+        &mut self,
+        start_ms: i64,
+        t_ms: i64,
+        value: f64,
+        find: impl FnOnce(&mut WriteWindow, u64) -> WindowUse,
+    ) {
         let (samples, value) = (self.samples(), value.to_bits());
         let (before_ms, delta) = (self.t_ms, t_ms.wrapping_sub(self.t_ms) as u64);
         assert!(samples == 0 || t_ms > before_ms, "a chunk's times rise");
@@ -68,11 +80,11 @@ impl Xor2Appender {
             }
             1 => {
                 self.writer.write_uvarint(delta);
-                self.write_value(value);
+                self.write_value(value, find);
             }
             _ => {
                 assert!(samples < CHUNK_SAMPLES_MAX, "a chunk's count is a u16");
-                self.write_joint(delta.wrapping_sub(self.delta) as i64, value);
+                self.write_joint(delta.wrapping_sub(self.delta) as i64, value, find);
             }
         }
         self.starts.write(&mut self.writer, samples, before_ms, t_ms, start_ms);
@@ -115,7 +127,7 @@ impl Xor2Appender {
         Chunk { encoding: Encoding::Xor2, min_ms, max_ms, data: Bytes::from(self.writer.into_bytes()) }
     }
 
-    fn write_joint(&mut self, dod: i64, value: u64) {
+    fn write_joint(&mut self, dod: i64, value: u64, find: impl FnOnce(&mut WriteWindow, u64) -> WindowUse) {
         if dod == 0 {
             let change = value ^ self.bits;
             if value == STALE_NAN_BITS {
@@ -123,7 +135,7 @@ impl Xor2Appender {
             } else if change == 0 {
                 self.writer.write(0, 1);
             } else {
-                let found = self.window.fit(change);
+                let found = find(&mut self.window, change);
                 self.window.write(&mut self.writer, 0b100 | found as u64, 3, found, change);
             }
             return;
@@ -137,17 +149,17 @@ impl Xor2Appender {
             self.writer.write(0b11110, 5);
             self.writer.write(dod as u64, 64);
         }
-        self.write_value(value);
+        self.write_value(value, find);
     }
 
-    fn write_value(&mut self, value: u64) {
+    fn write_value(&mut self, value: u64, find: impl FnOnce(&mut WriteWindow, u64) -> WindowUse) {
         let change = value ^ self.bits;
         if value == STALE_NAN_BITS {
             self.writer.write(0b111, 3);
         } else if change == 0 {
             self.writer.write(0, 1);
         } else {
-            match self.window.fit(change) {
+            match find(&mut self.window, change) {
                 found @ WindowUse::Reused => self.window.write(&mut self.writer, 0b10, 2, found, change),
                 found @ WindowUse::New => self.window.write(&mut self.writer, 0b110, 3, found, change),
             }
@@ -159,6 +171,28 @@ impl Default for Xor2Appender {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A chunk of samples that are all known, in fewer bits than an appender needs, which does not know what comes. The columns
+/// must be as long as each other, times rising strictly, at most [`CHUNK_SAMPLES_MAX`].
+pub(crate) fn pack(start_ms: &[i64], t_ms: &[i64], values: &[f64], plan: &mut WindowPlan) -> Chunk {
+    let mut before = None;
+    plan.plan(values.iter().map(|value| value.to_bits()).filter_map(|bits| match before {
+        None => {
+            before = Some(if bits == STALE_NAN_BITS { 0 } else { bits });
+            None
+        }
+        Some(_) if bits == STALE_NAN_BITS => None,
+        Some(last) => {
+            before = Some(bits);
+            Some(bits ^ last)
+        }
+    }));
+    let mut chunk = Xor2Appender::new();
+    for ((start_ms, t_ms), value) in start_ms.iter().zip(t_ms).zip(values) {
+        chunk.append_under(*start_ms, *t_ms, *value, |window, _| plan.next(window));
+    }
+    chunk.seal()
 }
 
 /// The samples of an XOR2 chunk one by one, with their starts. Ends after the first error.

@@ -3,10 +3,7 @@
 use crate::error::IngestError;
 use crate::parts::{self, Part};
 use crate::tenant::Tenant;
-use longhaul_block::{
-    BlockMeta, ContentHash, Coverage, LONGHAUL_VERSION, LocalFiles, LonghaulMeta, MergeAccount, Parent, SeriesSource,
-    VerifyReport,
-};
+use longhaul_block::{BlockMeta, Coverage, LocalFiles, LonghaulMeta, MergeAccount, Parent, SeriesSource, VerifyReport};
 use longhaul_disk::Fs;
 use longhaul_head::CutView;
 use longhaul_model::{Clock, IdSource, LogId, TimeRange};
@@ -77,14 +74,7 @@ impl PartWriter {
     /// The meta of a new block, whose range comes from its samples.
     fn seed(&self, tenant: &Tenant, coverage: Vec<Coverage>) -> BlockMeta {
         let mut meta = BlockMeta::new(self.ids.block_id(self.clock.now_ms()), TimeRange::new(0, 0));
-        meta.longhaul = Some(LonghaulMeta {
-            version: LONGHAUL_VERSION,
-            tenant: tenant.id.clone(),
-            coverage,
-            content_hash: ContentHash::default(),
-            lookup_footer_bytes: 0,
-            other: serde_json::Map::new(),
-        });
+        meta.longhaul = Some(LonghaulMeta { coverage, ..LonghaulMeta::new(tenant.id.clone()) });
         meta
     }
 

@@ -5,6 +5,7 @@
 //! Knows nothing of files, networks, compression or queries.
 
 pub mod clock;
+pub mod exemplar;
 pub mod histogram;
 pub mod id;
 pub mod kahan;
@@ -21,6 +22,7 @@ pub mod time_range;
 pub mod write_batch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use exemplar::Exemplar;
 pub use histogram::{
     Bucket, BucketSpan, Combined, CounterResetHint, FloatHistogram, Histogram, HistogramError, HistogramMean,
     HistogramSum, IncompatibleSchemas,

@@ -375,12 +375,9 @@ fn a_live_block_is_made_of_its_meta() {
     meta.compaction.sources.clear();
     assert_eq!(LiveBlock::new(&meta, 77).sources, [id(4)]);
     meta.longhaul = Some(longhaul_block::LonghaulMeta {
-        version: 1,
-        tenant: longhaul_model::TenantId::anonymous(),
         coverage: vec![coverage(hours(0, 2), 0, 5)],
         content_hash: ContentHash(6),
-        lookup_footer_bytes: 0,
-        other: Default::default(),
+        ..longhaul_block::LonghaulMeta::new(longhaul_model::TenantId::anonymous())
     });
     let ours = LiveBlock::new(&meta, 77);
     assert_eq!((ours.format, ours.content_hash, ours.coverage), (1, ContentHash(6), vec![coverage(hours(0, 2), 0, 5)]));

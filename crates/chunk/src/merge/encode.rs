@@ -1,6 +1,7 @@
 //! Merged samples as chunks again, cut as Prometheus cuts them.
 
-use crate::{Chunk, Columns, HistogramAppender, HistogramRef, Xor2Appender, XorAppender};
+use crate::windows::WindowPlan;
+use crate::{Chunk, Columns, HistogramAppender, HistogramRef, xor, xor2};
 use longhaul_model::{Measurement, Value};
 
 /// Appends `samples`, by rising time, to `chunks`, at most `samples_per_chunk_max` (at least 1) a chunk.
@@ -44,16 +45,13 @@ fn append(
 pub(super) fn encode_floats(columns: &Columns, samples_per_chunk_max: u16, chunks: &mut Vec<Chunk>) {
     let samples = columns.len();
     let parts = samples.div_ceil(usize::from(samples_per_chunk_max.max(1)));
+    let mut plan = WindowPlan::default();
     for part in 0..parts {
         let part = samples * part / parts..samples * (part + 1) / parts;
-        chunks.push(if columns.start_ms.is_empty() {
-            let mut chunk = XorAppender::new();
-            part.for_each(|at| chunk.append(columns.t_ms[at], columns.values[at]));
-            chunk.seal()
-        } else {
-            let mut chunk = Xor2Appender::new();
-            part.for_each(|at| chunk.append(columns.start_ms[at], columns.t_ms[at], columns.values[at]));
-            chunk.seal()
+        let (t_ms, values) = (&columns.t_ms[part.clone()], &columns.values[part.clone()]);
+        chunks.push(match columns.start_ms.get(part) {
+            None => xor::pack(t_ms, values, &mut plan),
+            Some(start_ms) => xor2::pack(start_ms, t_ms, values, &mut plan),
         });
     }
 }

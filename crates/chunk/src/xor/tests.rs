@@ -76,6 +76,18 @@ proptest! {
     }
 
     #[test]
+    fn a_packed_chunk_holds_the_same_in_no_more_bytes(samples in samples()) {
+        let (t_ms, values): (Vec<i64>, Vec<f64>) = samples.iter().map(|sample| (sample.t_ms, sample.value)).unzip();
+        let packed = pack(&t_ms, &values, &mut WindowPlan::default());
+        let mut columns = Columns::default();
+        decode_all(&packed.data, &mut columns).unwrap();
+        prop_assert_eq!(column_bits(&columns), bits(samples.clone()));
+        let appended = encode(&samples).seal();
+        prop_assert_eq!((packed.min_ms, packed.max_ms), (appended.min_ms, appended.max_ms));
+        prop_assert!(packed.data.len() <= appended.data.len());
+    }
+
+    #[test]
     fn a_chunk_cut_short_is_an_error(samples in samples(), cut in any::<prop::sample::Index>()) {
         let chunk = encode(&samples);
         let cut = cut.index(chunk.size_bytes());
@@ -111,6 +123,16 @@ fn holds_as_many_samples_as_it_can_count() {
     let mut columns = Columns::default();
     decode_all(encode(&samples).bytes(), &mut columns).unwrap();
     assert_eq!(column_bits(&columns), bits(samples));
+}
+
+#[test]
+fn a_wide_change_does_not_widen_what_follows_it() {
+    let mut values: Vec<f64> = (0..120).map(f64::from).collect();
+    values[10] = 0.1;
+    let t_ms: Vec<i64> = (0..120).map(|at| at * 15_000).collect();
+    let samples: Vec<Sample> = t_ms.iter().zip(&values).map(|(t_ms, value)| Sample::new(*t_ms, *value)).collect();
+    let packed = pack(&t_ms, &values, &mut WindowPlan::default());
+    assert_eq!((encode(&samples).size_bytes(), packed.data.len()), (927, 158));
 }
 
 #[test]

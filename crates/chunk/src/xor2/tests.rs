@@ -39,6 +39,21 @@ proptest! {
     }
 
     #[test]
+    fn a_packed_chunk_holds_the_same(samples in started()) {
+        let columns = |of: fn(&(Sample, i64)) -> i64| samples.iter().map(of).collect::<Vec<_>>();
+        let (start_ms, t_ms) = (columns(|it| it.1), columns(|it| it.0.t_ms));
+        let values: Vec<f64> = samples.iter().map(|(sample, _)| sample.value).collect();
+        let packed = pack(&start_ms, &t_ms, &values, &mut WindowPlan::default());
+        let appended = encode(&samples).seal();
+        let all = |chunk: &Chunk| -> Vec<_> {
+            let samples = Xor2Iterator::new(&chunk.data).unwrap().map(Result::unwrap);
+            samples.map(|it| (it.start_ms, it.sample.t_ms, it.sample.value.to_bits())).collect()
+        };
+        prop_assert_eq!(all(&packed), all(&appended));
+        prop_assert_eq!((packed.min_ms, packed.max_ms), (appended.min_ms, appended.max_ms));
+    }
+
+    #[test]
     fn a_chunk_cut_short_is_an_error(samples in started(), cut in any::<prop::sample::Index>()) {
         let chunk = encode(&samples);
         let cut = cut.index(chunk.bytes().len());
