@@ -9,7 +9,7 @@ use crate::remote_write::DecodeLimits;
 use crate::walk::Walk;
 use crate::{Item, WireError};
 use bytes::Bytes;
-use longhaul_model::write_batch::{ExemplarEntry, MetadataEntry};
+use longhaul_model::write_batch::{ExemplarEntry, HistogramSample, MetadataEntry};
 use longhaul_model::{MetricKind, Sample, SeriesEntry, WriteBatch};
 use std::ops::Range;
 
@@ -79,6 +79,19 @@ impl<'a> BatchWriter<'a> {
     pub fn read_histogram(&mut self, message: Walk<'_>) -> Result<(), WireError> {
         self.count_sample()?;
         let sample = histogram::read(message, &mut self.buckets_left)?;
+        self.batch.histograms.push(sample);
+        self.last().histograms.end += 1;
+        Ok(())
+    }
+
+    /// Counts buckets of histograms that are about to be made for [`Self::histogram`].
+    pub fn buckets(&mut self, count: usize) -> Result<(), WireError> {
+        self.buckets_left.take_many(count)
+    }
+
+    /// Adds a histogram.
+    pub fn histogram(&mut self, sample: HistogramSample) -> Result<(), WireError> {
+        self.count_sample()?;
         self.batch.histograms.push(sample);
         self.last().histograms.end += 1;
         Ok(())

@@ -69,4 +69,7 @@ pub enum WireError {
     /// A remote read request that is no message, or asks for what cannot be: the text says what.
     #[error("{0}")]
     Read(String),
+    /// OpenTelemetry's metrics that are no message: the text says what.
+    #[error("{0}")]
+    Otlp(String),
 }

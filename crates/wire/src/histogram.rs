@@ -45,8 +45,14 @@ impl BucketsLeft {
     }
 
     fn take(&mut self) -> Result<(), WireError> {
+        self.take_many(1)
+    }
+
+    /// Counts `count` at once.
+    pub fn take_many(&mut self, count: usize) -> Result<(), WireError> {
         let too_many = || WireError::TooMany { item: Item::Buckets, max: self.max };
-        self.left = self.left.checked_sub(1).ok_or_else(too_many)?;
+        let left = u32::try_from(count).ok().and_then(|count| self.left.checked_sub(count));
+        self.left = left.ok_or_else(too_many)?;
         Ok(())
     }
 }

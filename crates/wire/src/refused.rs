@@ -8,6 +8,12 @@ pub enum Reason {
     SymbolReference,
     /// The series has neither samples nor histograms nor exemplars.
     NoSamples,
+    /// A sum or histogram says what was added since its last point, or does not say since when it counts.
+    Temporality,
+    /// No name of a metric or label can be made of a name.
+    Name,
+    /// A data point or exemplar has no value, or buckets that cannot be.
+    DataPoint,
 }
 
 /// How often a reason was met.

@@ -26,9 +26,15 @@ mod task {
     use crate::run::{Outcome, root};
     use std::path::Path;
 
-    const SOURCES: [&str; 4] =
-        ["prometheus/write.proto", "prometheus/read.proto", "prometheus/write_v2.proto", "prometheus/metrics.proto"];
-    const GENERATED: [&str; 3] = ["prometheus.rs", "io.prometheus.write.v2.rs", "io.prometheus.client.rs"];
+    const SOURCES: [&str; 5] = [
+        "prometheus/write.proto",
+        "prometheus/read.proto",
+        "prometheus/write_v2.proto",
+        "prometheus/metrics.proto",
+        "opentelemetry/metrics.proto",
+    ];
+    const GENERATED: [&str; 4] =
+        ["prometheus.rs", "io.prometheus.write.v2.rs", "io.prometheus.client.rs", "opentelemetry.rs"];
 
     fn generate_into(dir: &Path) -> Outcome<()> {
         let descriptors = protox::compile(SOURCES, [root().join("proto")])?;

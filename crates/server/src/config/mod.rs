@@ -2,11 +2,13 @@
 //!
 //! Each key stands in `deploy/longhaul.example.yaml`, which a test parses. Flags of the command line override keys.
 
+mod otlp;
 pub mod quantity;
 
 use longhaul_compact::CompactSettings;
 use longhaul_ingest::{IngestSettings, WriteLimits};
 use longhaul_log::{LogSettings, SyncMode};
+pub use otlp::OtlpConfig;
 use quantity::{Duration, Size};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// What a write may contain.
     pub limits: LimitsConfig,
+    /// What becomes of OpenTelemetry's metrics.
+    pub otlp: OtlpConfig,
     /// Budgets of memory for recent samples.
     pub memory: MemoryConfig,
     /// The log.
@@ -241,6 +245,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             auth: AuthConfig::default(),
             limits: LimitsConfig::default(),
+            otlp: OtlpConfig::default(),
             memory: MemoryConfig::default(),
             log: LogConfig::default(),
             ship: ShipConfig::default(),

@@ -10,8 +10,10 @@ pub(crate) mod error;
 pub(crate) mod expression;
 pub(crate) mod federate;
 pub(crate) mod health;
+pub(crate) mod intake;
 pub(crate) mod json;
 pub(crate) mod labels;
+pub(crate) mod otlp;
 pub(crate) mod params;
 pub(crate) mod push;
 pub(crate) mod query;
@@ -38,6 +40,7 @@ pub(crate) fn router(app: &AppState) -> Router {
         .nest("/prometheus/api/v1", api)
         .nest("/prometheus", federation.clone())
         .merge(federation)
+        .merge(otlp::routes().layer(middleware::from_fn(cors::refuse)))
         .merge(health::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -62,6 +65,7 @@ fn api() -> Router<AppState> {
     let protobuf = Router::new()
         .merge(read::routes())
         .merge(push::routes())
+        .merge(otlp::routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(cors::refuse));
     json.merge(protobuf).fallback(not_found.layer(middleware::from_fn(cors::allow)))

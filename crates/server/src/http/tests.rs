@@ -3,6 +3,7 @@
 mod conformance;
 mod federate;
 mod grafana;
+mod otlp;
 mod query;
 mod read;
 mod status;

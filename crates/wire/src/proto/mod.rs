@@ -17,3 +17,8 @@ pub mod write_v2 {
 pub mod client {
     include!("io.prometheus.client.rs");
 }
+
+/// OpenTelemetry's metrics.
+pub mod opentelemetry {
+    include!("opentelemetry.rs");
+}

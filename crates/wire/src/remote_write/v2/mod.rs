@@ -1,4 +1,4 @@
-//! Remote write 2.0: from the bytes of a `Request` to a [`WriteBatch`].
+//! Remote write 2.0: from the bytes of a `Request` to a [`WriteBatch`](longhaul_model::WriteBatch).
 //!
 //! Each text stands once in the message and is referred to by number. The text of a symbol with its length in front is
 //! what a label section holds too, so that a series' section is put together from slices of the message ([`Symbols`]):
@@ -15,8 +15,8 @@ use super::decode::check_size;
 use crate::batch_writer::BatchWriter;
 use crate::refused::{self, Reason, Refused};
 use crate::walk::{FIXED64, LENGTH, VARINT, Walk, wrong_wire_type};
-use crate::{Item, WireError};
-use longhaul_model::{MetricKind, WriteBatch};
+use crate::{Decoded, Item, WireError};
+use longhaul_model::MetricKind;
 use std::collections::BTreeSet;
 use symbols::Symbols;
 
@@ -47,17 +47,9 @@ const METADATA_UNIT: u32 = 4;
 /// Label references of one series or exemplar: a byte in the message, four in memory.
 const REFERENCES_MAX: u32 = 1 << 18;
 
-/// What a request holds, and what of it could not be read.
-#[derive(Debug)]
-pub struct Decoded {
-    /// What can be stored.
-    pub batch: WriteBatch,
-    /// Series and exemplars that refer to symbols that are not there, and series without anything.
-    pub refused: Vec<Refused>,
-}
-
 /// Decodes a decompressed `Request`. Timestamps and values are taken as they are; labels are looked at by whoever
-/// stores them, as with [`super::decode`].
+/// stores them, as with [`super::decode`]. Refused are series and exemplars that refer to symbols that are not there, and
+/// series without anything.
 pub fn decode(message: &[u8], limits: &DecodeLimits) -> Result<Decoded, WireError> {
     check_size(message)?;
     let mut decoder = Decoder {
