@@ -7,6 +7,7 @@
 #![allow(clippy::type_complexity, reason = "tables of cases are read, not called")]
 
 mod bad_input;
+mod bucket_tools;
 mod canceled;
 mod compaction;
 mod durability;

@@ -1,6 +1,7 @@
 //! The command line: block tools, configuration check, load, and how a server starts and ends.
 
 use crate::support::client::Client;
+use crate::support::command::{Output, documents, fails, longhaul, succeeds};
 use crate::support::process::{Longhaul, free_port};
 use crate::support::values::count;
 use crate::support::{block_dirs, conformance, copy_dir, json_lines, now_ms, seconds};
@@ -11,42 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-/// What a run of the binary gave.
-struct Output {
-    success: bool,
-    out: String,
-    error: String,
-}
-
-fn longhaul(arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_longhaul")).args(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    assert!(output.status.code().is_some_and(|code| code < 2), "{arguments:?}: {}", output.status);
-    Output { success: output.status.success(), out: text(output.stdout), error: text(output.stderr) }
-}
-
-/// The standard output of a run that must succeed.
-fn succeeds(arguments: &[&str]) -> String {
-    let Output { success, out, error } = longhaul(arguments);
-    assert!(success, "{arguments:?}: {error}\n{out}");
-    out
-}
-
-/// The JSON documents of a run that must succeed.
-fn documents(arguments: &[&str]) -> Vec<Value> {
-    let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
-    succeeds(&all).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// The standard error of a run that must fail and say so itself.
-fn fails(arguments: &[&str]) -> String {
-    let Output { success, out, error } = longhaul(arguments);
-    assert!(!success, "{arguments:?} succeeded: {out}");
-    let said = error.lines().any(|line| line.starts_with("longhaul: "));
-    assert!(said && !error.contains("panicked"), "{arguments:?}: {error}");
-    error
-}
 
 /// Blocks of others with their content, as another program has dumped it.
 fn fixtures() -> Option<Vec<(PathBuf, PathBuf)>> {

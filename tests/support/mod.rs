@@ -1,6 +1,7 @@
 //! What the themes share: the server as a process, its HTTP API, the programs it is compared with.
 
 pub mod client;
+pub mod command;
 pub mod peers;
 pub mod process;
 pub mod proxy;

@@ -4,6 +4,7 @@
 //! where one has been sees the boundary above it, and knows that it does not count.
 
 use crate::error::{BucketError, Result};
+use crate::manifest::Manifest;
 use crate::tenant_store::{TenantStore, parse_number};
 use object_store::PutMode;
 
@@ -40,6 +41,20 @@ impl TenantStore {
         };
         let mut versions: Vec<_> = objects.iter().filter_map(version).collect();
         versions.sort_by_key(|version| version.version);
+        Ok(versions)
+    }
+
+    /// Reads every version from the newest, which the caller has, down to the trim boundary, and holds each against the hash
+    /// that its successor gives for it. How many there are; an error names the first that is damaged, missing or another.
+    pub async fn check_history(&self, newest: &Manifest) -> Result<u64> {
+        let oldest = self.trim_boundary().await?.max(1);
+        let (mut later, mut versions) = (newest.clone(), 1);
+        while later.version > oldest {
+            let earlier = self.load_version(later.version - 1).await?;
+            self.check_follows(&later, &earlier)?;
+            later = earlier;
+            versions += 1;
+        }
         Ok(versions)
     }
 

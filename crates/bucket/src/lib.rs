@@ -16,6 +16,7 @@ mod manifest;
 mod probe;
 mod remote_files;
 mod store;
+mod survey;
 mod tenant_store;
 mod upload;
 mod url;
@@ -30,6 +31,7 @@ pub use manifest::{
 };
 pub use probe::probe;
 pub use store::{Store, StoreMetrics};
+pub use survey::{Survey, Tally};
 pub use tenant_store::TenantStore;
 pub use upload::Uploaded;
 pub use url::{StoreOptions, StoreUrl, open_store};

@@ -8,7 +8,7 @@ use object_store::{
     GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
     UpdateVersion, coalesce_ranges,
 };
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -195,20 +195,36 @@ impl Store {
 
     /// The objects below a folder, in no particular order; at most `objects_max`.
     pub(crate) async fn list(&self, folder: &Key, objects_max: usize) -> Result<Vec<ObjectMeta>> {
-        let mut stream = self.inner.list(Some(folder));
         let mut objects = Vec::new();
-        let pages = AtomicU64::new(0);
+        let mut collect = |object| {
+            objects.push(object);
+            if objects.len() < objects_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        if objects_max > 0 {
+            self.for_each(folder, &mut collect).await?;
+        }
+        Ok(objects)
+    }
+
+    /// Shows `visit` the objects below a folder one after the other, in no particular order, until it breaks off.
+    pub(crate) async fn for_each(
+        &self,
+        folder: &Key,
+        visit: &mut (dyn FnMut(ObjectMeta) -> ControlFlow<()> + Send),
+    ) -> Result<()> {
+        let mut stream = self.inner.list(Some(folder));
+        let (pages, mut seen) = (AtomicU64::new(0), 0u64);
         add(&self.metrics.lists, 1);
-        while objects.len() < objects_max {
-            match self.call(&pages, folder, async { stream.next().await.transpose() }).await? {
-                Some(object) => objects.push(object),
-                None => break,
+        while let Some(object) = self.call(&pages, folder, async { stream.next().await.transpose() }).await? {
+            if visit(object).is_break() {
+                break;
             }
-            if objects.len() % 1000 == 0 {
+            seen += 1;
+            if seen.is_multiple_of(1000) {
                 add(&self.metrics.lists, 1);
             }
         }
-        Ok(objects)
+        Ok(())
     }
 
     /// The names of the folders directly below `folder`, or below the prefix.

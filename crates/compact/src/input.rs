@@ -1,8 +1,9 @@
 //! The inputs of a job: opened in the bucket, and examined when something about them is wrong.
 
 use crate::error::CompactError;
+use crate::examine::examine;
 use crate::settings::CompactSettings;
-use longhaul_block::{Block, BlockError, BlockMeta, ReadError, SeriesSource, VerifyReport};
+use longhaul_block::{Block, BlockError, BlockMeta, ReadError, SeriesSource};
 use longhaul_bucket::{BucketError, LiveBlock, TenantStore};
 use longhaul_model::{BlockId, TimeRange};
 use tokio::runtime::Handle;
@@ -50,37 +51,34 @@ impl Input {
     }
 }
 
-/// Reads a block wholly; what is wrong with it, if anything is. Blocks the thread.
-pub(crate) fn examine(
+/// What is wrong with a block as an input, if anything is. Blocks the thread.
+pub(crate) fn fault_of(
     store: &TenantStore,
     live: &LiveBlock,
     handle: &Handle,
     settings: &CompactSettings,
 ) -> Result<Option<Fault>, CompactError> {
-    let examined = meta_of(store, live, handle).and_then(|meta| {
-        let files = store.block_files(live.address(), handle.clone());
-        let report = longhaul_block::verify(&*files, &meta).and_then(VerifyReport::sound);
-        let report = report.map_err(|error| unusable(live.id, error))?;
-        let hash_is_known = live.format > 0 && report.stats.num_tombstones == 0;
-        if hash_is_known && report.content_hash != live.content_hash {
-            return Err(fault(live.id, "its content hash is not the one that the manifest has"));
-        }
-        // What is sound may still not be what a block of ours can hold.
-        let input = Input::open(store, live, handle)?;
-        let series = input.series(settings.memory_bytes).map_err(|error| unusable(live.id, error))?;
-        for series in longhaul_block::merge(vec![series], settings.chunk_samples_max) {
-            series.map_err(|error| unusable(live.id, error))?;
-        }
-        Ok(())
+    let files = store.block_files(live.address(), handle.clone());
+    if let Some(reason) = examine(store, live, &*files, handle)?.problems.into_iter().next() {
+        return Ok(Some(Fault { id: live.id, reason }));
+    }
+    // What is sound may still not be what a block of ours can hold.
+    let merged = Input::open(store, live, handle).and_then(|input| {
+        let unusable = |error| unusable(live.id, error);
+        let series = input.series(settings.memory_bytes).map_err(unusable)?;
+        longhaul_block::merge(vec![series], settings.chunk_samples_max)
+            .try_for_each(|series| series.map(drop))
+            .map_err(unusable)
     });
-    match examined {
+    match merged {
         Ok(()) => Ok(None),
         Err(Unusable::Fault(fault)) => Ok(Some(fault)),
         Err(Unusable::Error(error)) => Err(error),
     }
 }
 
-fn meta_of(store: &TenantStore, live: &LiveBlock, handle: &Handle) -> Result<BlockMeta, Unusable> {
+/// `meta.json` of a live block, held against the manifest. Blocks the thread.
+pub(crate) fn meta_of(store: &TenantStore, live: &LiveBlock, handle: &Handle) -> Result<BlockMeta, Unusable> {
     let meta = match handle.block_on(store.block_meta(live.address())) {
         Ok(meta) => meta,
         Err(BucketError::Block { source, .. }) => return Err(unusable(live.id, source)),

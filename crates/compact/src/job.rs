@@ -10,7 +10,7 @@
 
 use crate::compactor::Inner;
 use crate::error::CompactError;
-use crate::input::{Fault, Input, Unusable, examine};
+use crate::input::{Fault, Input, Unusable, fault_of};
 use crate::merge::{MergeError, Merged, merge};
 use crate::plan::Job;
 use longhaul_block::BlockMeta;
@@ -131,7 +131,7 @@ fn work(inner: &Arc<Inner>, store: &TenantStore, lives: &[LiveBlock], handle: &H
             drop(outputs);
             tracing::warn!(tenant = %store.tenant(), %reason, "a merge failed; its inputs are examined");
             for live in lives {
-                faults.extend(examine(store, live, handle, &inner.settings)?);
+                faults.extend(fault_of(store, live, handle, &inner.settings)?);
             }
             match faults.is_empty() {
                 true => Err(CompactError::Unsound(reason)),

@@ -8,6 +8,7 @@
 
 mod compactor;
 mod error;
+mod examine;
 mod input;
 mod job;
 mod merge;
@@ -19,6 +20,7 @@ mod work_dir;
 
 pub use compactor::{Compactor, CompactorParts, Publish};
 pub use error::CompactError;
+pub use examine::{Examined, examine};
 pub use metrics::{CompactMetrics, TenantState};
 pub use plan::{Job, plan};
 pub use report::{CompactReport, Failure, Quarantine};

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::block_tool::{self, BlockCommand};
+use crate::bucket_tool::{self, BucketCommand};
 use crate::config::{AuthMode, Config};
 use crate::load::{self, LoadCommand};
 use crate::serve;
@@ -36,6 +37,9 @@ enum Command {
     /// Look into blocks
     #[command(subcommand)]
     Block(BlockCommand),
+    /// Look at whole buckets
+    #[command(subcommand)]
+    Bucket(BucketCommand),
     /// Drive a Prometheus-compatible server and measure what it costs
     #[command(subcommand)]
     Load(LoadCommand),
@@ -154,6 +158,7 @@ async fn run(command: Command) -> Result<(), String> {
             Ok(())
         }
         Command::Block(command) => block_tool::run(command).await.map_err(|error| error.to_string()),
+        Command::Bucket(command) => bucket_tool::run(command).await.map_err(|error| error.to_string()),
         Command::Load(command) => {
             load::run(command, Arc::new(SystemClock::start())).await.map_err(|error| error.to_string())
         }

@@ -6,10 +6,12 @@
 
 mod app;
 mod block_tool;
+mod bucket_tool;
 pub mod cli;
 mod config;
 mod http;
 mod load;
 mod metrics;
+mod progress;
 mod self_scrape;
 mod serve;

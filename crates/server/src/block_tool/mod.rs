@@ -6,6 +6,7 @@ mod print;
 use clap::{Args, Subcommand};
 use longhaul_block::{BlockError, BlockFiles, BlockMeta, Dump, verify};
 use longhaul_bucket::BucketError;
+use longhaul_compact::CompactError;
 use longhaul_model::{BlockId, InvalidTenantId, TenantId};
 use place::Place;
 use std::io::Write;
@@ -58,6 +59,10 @@ pub(crate) enum ToolError {
     Print(#[from] std::io::Error),
     #[error("{0} of {1} blocks are not sound")]
     Unsound(usize, usize),
+    #[error("the manifests of {0} tenants cannot be read")]
+    BrokenManifests(usize),
+    #[error(transparent)]
+    Compact(#[from] CompactError),
 }
 
 /// A block that can be read.

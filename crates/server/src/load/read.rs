@@ -3,8 +3,9 @@
 
 use super::process::Usage;
 use super::report::{Cost, Latencies, QueryReport, ReadReport};
-use super::send::{client, describe, progress_bar};
+use super::send::{client, describe};
 use super::{LoadError, ReadArguments};
+use crate::progress::progress_bar;
 use bytes::Bytes;
 use longhaul_model::Clock;
 use std::sync::Arc;

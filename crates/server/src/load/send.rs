@@ -5,8 +5,9 @@ use super::process::Usage;
 use super::report::{Cost, Latencies, WriteReport};
 use super::source::{self, Feed};
 use super::{LoadError, WriteArguments};
+use crate::progress::progress_bar;
 use futures::future::try_join_all;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use longhaul_model::Clock;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
@@ -70,14 +71,6 @@ pub async fn run(arguments: &WriteArguments, clock: Arc<dyn Clock>) -> Result<Wr
         process,
         settled,
     })
-}
-
-/// On a terminal a bar on standard error, elsewhere nothing.
-pub fn progress_bar(length: Option<u64>, unit: &str) -> ProgressBar {
-    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let template = format!("{{elapsed_precise}} {{wide_bar}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}");
-    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 async fn connection(
