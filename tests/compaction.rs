@@ -63,7 +63,10 @@ async fn answers_are_the_same_before_and_after_compaction() {
     assert_eq!(client.metric("longhaul_compaction_jobs_total").await, 1.0);
     assert_eq!(client.metric("longhaul_compaction_lag_seconds{tenant=\"anonymous\"}").await, 0.0);
     assert_eq!(client.metric("longhaul_bucket_blocks{tenant=\"anonymous\"}").await, 1.0);
-    assert_eq!(compact(&server).await["jobs"], 0, "nothing is left to do");
+    assert_eq!(report["garbage"]["blocks_marked"], 7, "they stay for two days");
+    assert_eq!(client.metric("longhaul_collection_blocks_marked_total").await, 7.0);
+    let again = compact(&server).await;
+    assert_eq!((&again["jobs"], &again["garbage"]["objects_deleted"]), (&0.into(), &0.into()), "nothing is left to do");
     let quarantine = reqwest::get(format!("{}/-/quarantine", server.admin_url)).await.unwrap().text().await.unwrap();
     assert_eq!(quarantine, "[]");
 
@@ -71,6 +74,18 @@ async fn answers_are_the_same_before_and_after_compaction() {
     server.start_again().await;
     assert_eq!(exact_difference(&before, &read(&client, day_ms).await), None);
     promtool_reads_them(dir.path());
+
+    // An upload of four days ago that came to nothing; the other is not ours.
+    let bucket = dir.path().join("data/bucket/anonymous");
+    let [orphan, foreign] = ["10NGHA", "000000"].map(|tag| {
+        let id = longhaul_model::BlockId::from_parts((now_ms() - 4 * DAY_MS) as u64, 7).to_string();
+        bucket.join(format!("{}{tag}{}", &id[..10], &id[16..]))
+    });
+    for folder in [&orphan, &foreign] {
+        std::fs::create_dir_all(folder).unwrap();
+        let file = std::fs::File::create(folder.join("index")).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(4 * 86_400)).unwrap();
+    }
 
     // Another process compacts while the server runs; what the server knows of is still there.
     write(&client, day_ms + 10 * HOUR_MS, day_ms + 20 * HOUR_MS, 9000.0).await;
@@ -82,6 +97,8 @@ async fn answers_are_the_same_before_and_after_compaction() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["jobs"], &report["blocks_in"]), (&1.into(), &2.into()), "{report}");
+    assert_eq!((&report["garbage"]["orphans_deleted"], &report["garbage"]["stopped"]), (&1.into(), &Value::Null));
+    assert_eq!((orphan.join("index").exists(), foreign.join("index").exists()), (false, true));
     assert_eq!(exact_difference(&before, &read(&client, day_ms).await), None);
     assert_eq!(compact(&server).await["jobs"], 0, "the server learns of it");
     assert_eq!(exact_difference(&before, &read(&client, day_ms).await), None);

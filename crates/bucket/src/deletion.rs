@@ -67,6 +67,11 @@ impl TenantStore {
         Ok(objects)
     }
 
+    /// Whether the block's `meta.json` is there: without it there is no block, whatever else a LIST may show or miss.
+    pub async fn has_meta(&self, block: BlockAddress) -> Result<bool> {
+        self.store.exists(&self.block_key(block, META)).await
+    }
+
     /// Deletes one of the objects that [`Self::block_objects`] found; one that is gone is no error.
     pub async fn delete_block_object(&self, block: BlockAddress, object: &BlockObject) -> Result<()> {
         self.store.delete(&self.block_key(block, &object.path)).await

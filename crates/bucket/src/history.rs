@@ -5,8 +5,11 @@
 
 use crate::error::{BucketError, Result};
 use crate::manifest::Manifest;
+use crate::store::LocalDirectory;
 use crate::tenant_store::{TenantStore, parse_number};
 use object_store::PutMode;
+use object_store::path::Path as Key;
+use std::io::ErrorKind;
 
 /// Most versions that are looked at in one listing; further ones are found by the next.
 const VERSIONS_MAX: usize = 100_000;
@@ -64,13 +67,12 @@ impl TenantStore {
     }
 
     /// Declares the versions below `version` gone, unless the boundary is higher already; returns where it is. Which
-    /// versions are old enough is the caller's to know; the newest and at least one before it should stay.
+    /// versions are old enough is the caller's to know; the newest and at least one before it should stay. Nobody who
+    /// does the same at the same time can lower it.
     ///
-    /// Where the store cannot compare and swap (local directories), runs of this function must not overlap.
     /// [`BucketError::NotFound`] if `version` is not there itself.
     pub async fn raise_trim_boundary(&self, version: u64) -> Result<TrimBoundary> {
         let key = self.trim_key();
-        let text = bytes::Bytes::from(version.to_string());
         let (known, mode) = match self.store.get_versioned(&key).await {
             Ok((bytes, found)) => (parse_number(&key, &bytes)?, PutMode::Update(found)),
             Err(error) if error.is_not_found() => (0, PutMode::Create),
@@ -80,12 +82,12 @@ impl TenantStore {
             return Ok(TrimBoundary(known));
         }
         self.store.head(&self.version_key(version)).await?;
-        match self.store.put_with(&key, text.clone(), mode).await {
-            Err(BucketError::Store { source: object_store::Error::NotImplemented { .. }, .. }) => {
-                self.store.put(&key, text).await?;
-            }
-            written => written?,
+        if let Some(directory) = self.store.local() {
+            let directory = directory.clone();
+            let raised = tokio::task::spawn_blocking(move || raise_locally(&directory, &key, version)).await;
+            return raised.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         }
+        self.store.put_with(&key, version.to_string().into(), mode).await?;
         Ok(TrimBoundary(version))
     }
 
@@ -99,4 +101,22 @@ impl TenantStore {
     pub(crate) async fn trim_boundary(&self) -> Result<u64> {
         Ok(self.number(self.trim_key()).await?.unwrap_or(0))
     }
+}
+
+/// Raises the boundary where there is no compare-and-swap: a lock is held over reading, comparing and writing, until the
+/// file is on disk, be the caller still there or not.
+fn raise_locally(directory: &LocalDirectory, key: &Key, version: u64) -> Result<TrimBoundary> {
+    let path = directory.path.join(key.as_ref());
+    let failed = |source| BucketError::Local { path: path.clone(), source };
+    let _lock = directory.fs.lock(&path.with_extension("lock")).map_err(failed)?;
+    let known = match directory.fs.read(&path) {
+        Ok(bytes) => parse_number(key, &bytes)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        Err(error) => return Err(failed(error)),
+    };
+    if known < version {
+        longhaul_disk::write_atomically(directory.fs.as_ref(), &path, version.to_string().as_bytes())
+            .map_err(failed)?;
+    }
+    Ok(TrimBoundary(known.max(version)))
 }

@@ -3,12 +3,14 @@
 use crate::error::{BucketError, Result};
 use bytes::Bytes;
 use futures::StreamExt;
+use longhaul_disk::Fs;
 use object_store::path::Path as Key;
 use object_store::{
     GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
     UpdateVersion, coalesce_ranges,
 };
 use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,12 +40,20 @@ pub struct StoreMetrics {
     pub errors: AtomicU64,
 }
 
+/// Where a store that is a directory lies: what object stores can and file systems cannot is done there with a lock.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalDirectory {
+    pub(crate) fs: Arc<dyn Fs>,
+    pub(crate) path: PathBuf,
+}
+
 /// A bucket, or a prefix of one. Clones share connections and counters.
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
     prefix: Key,
     call_budget: Duration,
+    local: Option<LocalDirectory>,
     cheap_reads: bool,
     metrics: Arc<StoreMetrics>,
 }
@@ -56,7 +66,7 @@ impl Store {
             reason: error.to_string(),
         })?;
         let call_budget = crate::url::StoreOptions::default().call_budget;
-        Ok(Self { inner, prefix, call_budget, cheap_reads: false, metrics: Arc::default() })
+        Ok(Self { inner, prefix, call_budget, local: None, cheap_reads: false, metrics: Arc::default() })
     }
 
     /// An empty store that is gone with the process.
@@ -70,6 +80,18 @@ impl Store {
     pub fn with_call_budget(mut self, call_budget: Duration) -> Self {
         self.call_budget = call_budget;
         self
+    }
+
+    /// The same, as it lies in a local directory, without a prefix.
+    #[must_use]
+    pub(crate) fn with_local(mut self, directory: LocalDirectory) -> Self {
+        self.local = Some(directory);
+        self
+    }
+
+    /// Where it lies, if that is a local directory.
+    pub(crate) fn local(&self) -> Option<&LocalDirectory> {
+        self.local.as_ref()
     }
 
     /// Ranges are read one by one, since a request costs nothing.

@@ -4,7 +4,7 @@
 //! from the URL, which ends up in logs.
 
 use crate::error::{BucketError, Result};
-use crate::store::Store;
+use crate::store::{LocalDirectory, Store};
 use longhaul_disk::Fs;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
@@ -203,7 +203,13 @@ pub fn open_store(url: &StoreUrl, options: &StoreOptions) -> Result<Store> {
     };
     let near = matches!(url, StoreUrl::File(_) | StoreUrl::Memory);
     let store = Store::new(inner, prefix)?.with_call_budget(options.call_budget);
-    Ok(if near { store.with_cheap_reads() } else { store })
+    let store = if near { store.with_cheap_reads() } else { store };
+    Ok(match url {
+        StoreUrl::File(path) => {
+            store.with_local(LocalDirectory { fs: Arc::new(longhaul_disk::RealFs), path: path.clone() })
+        }
+        _ => store,
+    })
 }
 
 /// Creates a directory so that it is still there after a crash.

@@ -2,10 +2,12 @@
 //! makes one of them.
 //!
 //! Layer 4. [`plan`] is a pure function of a manifest, the time and the settings. [`Compactor`] carries plans out: any
-//! number of them may work on a bucket, and each may end at any point (I-COMPACT-2).
+//! number of them may work on a bucket, and each may end at any point (I-COMPACT-2). [`Collector`] takes away what is left
+//! over (`collect.rs`).
 //!
 //! Knows nothing of ingesting, queries or HTTP.
 
+mod collect;
 mod compactor;
 mod error;
 mod examine;
@@ -18,6 +20,7 @@ mod report;
 mod settings;
 mod work_dir;
 
+pub use collect::{ClockJump, CollectError, CollectMetrics, CollectReport, CollectSettings, Collector, CollectorParts};
 pub use compactor::{Compactor, CompactorParts, Publish};
 pub use error::CompactError;
 pub use examine::{Examined, examine};

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::http::error::ApiError;
 use crate::metrics::Metrics;
 use longhaul_bucket::BucketError;
-use longhaul_compact::Compactor;
+use longhaul_compact::{Collector, Compactor};
 use longhaul_ingest::{Ingester, Pin, WriteLimits};
 use longhaul_model::{Clock, TenantId};
 use longhaul_promql::engine::Engine;
@@ -25,6 +25,7 @@ pub(crate) struct App {
     pub(crate) started_ms: i64,
     pub(crate) ingester: Ingester,
     pub(crate) compactor: Compactor,
+    pub(crate) collector: Collector,
     pub(crate) engine: Engine,
     pub(crate) blocks: Arc<BlockCache>,
     /// One permit a query that runs.

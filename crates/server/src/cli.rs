@@ -27,7 +27,7 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(ServeArguments),
-    /// Make larger blocks of the bucket's smaller ones, beside whatever else works on it
+    /// Make larger blocks of the bucket's smaller ones and take its garbage away, beside whatever else works on it
     Compact(CompactArguments),
     /// Check a configuration file
     CheckConfig {
@@ -102,10 +102,7 @@ async fn compact(arguments: CompactArguments) -> Result<(), String> {
     let report = serve::compact(config, tenant).await.map_err(|error| text(&error))?;
     let json = serde_json::to_string_pretty(&report).map_err(|error| text(&error))?;
     writeln!(std::io::stdout(), "{json}").map_err(|error| text(&error))?;
-    match report.failures.first() {
-        None => Ok(()),
-        Some(failure) => Err(format!("tenant {}: {}", failure.tenant, failure.error)),
-    }
+    report.failure().map_or(Ok(()), Err)
 }
 
 impl ServeArguments {

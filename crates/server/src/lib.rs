@@ -15,3 +15,4 @@ mod metrics;
 mod progress;
 mod self_scrape;
 mod serve;
+mod upkeep;

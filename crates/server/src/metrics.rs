@@ -1,7 +1,7 @@
 //! Our own metrics, prefix `longhaul_`.
 
 use longhaul_bucket::StoreMetrics;
-use longhaul_compact::{CompactMetrics, TenantState};
+use longhaul_compact::{CollectMetrics, CompactMetrics, TenantState};
 use longhaul_ingest::Ingester;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -39,11 +39,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// What compaction counts comes from `compaction`; `query_slots` has `queries_max` permits, of which each query holds one for as long as anything works for it.
+    /// What compaction counts comes from `compaction`, what is taken away from `collection`; `query_slots` has `queries_max` permits, of which each query holds one for as long as anything works for it.
     pub(crate) fn new(
         ingester: Ingester,
         store: Arc<StoreMetrics>,
         compaction: Arc<CompactMetrics>,
+        collection: Arc<CollectMetrics>,
         query_slots: Arc<Semaphore>,
         queries_max: usize,
     ) -> Self {
@@ -55,6 +56,7 @@ impl Metrics {
         registry.register_collector(Box::new(IngestCollector { ingester }));
         registry.register_collector(Box::new(StoreCollector { store }));
         registry.register_collector(Box::new(CompactCollector { compaction }));
+        registry.register_collector(Box::new(GarbageCollector { collection }));
         registry.register_collector(Box::new(QueryCollector { query_slots, queries_max }));
         Self { registry, requests, durations }
     }
@@ -191,6 +193,30 @@ impl Collector for CompactCollector {
                 let labels = [("tenant", tenant.as_str())];
                 ConstGauge::new(figure(state)).encode(family.encode_family(&labels)?)?;
             }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct GarbageCollector {
+    collection: Arc<CollectMetrics>,
+}
+
+impl Collector for GarbageCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let metrics = &self.collection;
+        let counters = [
+            ("collection_runs", "Looks at the bucket for garbage that came to their end", &metrics.runs),
+            ("collection_runs_stopped", "Looks at the bucket for garbage that did not", &metrics.runs_stopped),
+            ("collection_blocks_marked", "Replaced blocks whose deletion was announced", &metrics.blocks_marked),
+            ("collection_blocks_deleted", "Replaced blocks that are gone", &metrics.blocks_deleted),
+            ("collection_orphans_deleted", "Uploads that never became blocks and are gone", &metrics.orphans_deleted),
+            ("collection_objects_deleted", "Objects of both that are gone", &metrics.objects_deleted),
+            ("collection_manifests_deleted", "Old versions of manifests that are gone", &metrics.versions_deleted),
+        ];
+        for (name, help, value) in counters {
+            counter(&mut encoder, name, help, value.load(Relaxed))?;
         }
         Ok(())
     }

@@ -7,10 +7,11 @@
 use crate::app::{App, AppState};
 use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
+use crate::upkeep::{UpkeepReport, upkeep};
 use crate::{http, self_scrape};
 use axum::serve::ListenerExt;
 use longhaul_bucket::{BucketError, Store, StoreOptions, StoreUrl, open_store, probe};
-use longhaul_compact::{CompactError, CompactReport, Compactor, CompactorParts};
+use longhaul_compact::{Collector, CollectorParts, CompactError, Compactor, CompactorParts, Publish};
 use longhaul_disk::RealFs;
 use longhaul_ingest::{IngestError, Ingester, IngesterParts};
 use longhaul_model::{Clock, IdSource, SystemClock, TenantId};
@@ -60,18 +61,26 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         ids: ids.clone(),
     })
     .await?;
+    let publish: Publish = {
+        let ingester = ingester.clone();
+        Arc::new(move |tenant, manifest| ingester.publish_manifest(tenant, manifest))
+    };
     let compactor = Compactor::open(CompactorParts {
         settings: config.compact_settings(),
         work_dir: config.data_dir.join("compact"),
         fs: Arc::new(RealFs),
         store: store.clone(),
         clock: clock.clone(),
-        ids,
-        publish: {
-            let ingester = ingester.clone();
-            Arc::new(move |tenant, manifest| ingester.publish_manifest(tenant, manifest))
-        },
+        ids: ids.clone(),
+        publish: publish.clone(),
     })?;
+    let collector = Collector::new(CollectorParts {
+        settings: config.collect_settings(),
+        store: store.clone(),
+        clock: clock.clone(),
+        ids,
+        publish,
+    });
 
     let threads = if config.query.threads == 0 { cores } else { config.query.threads };
     let queries_max = config.query.concurrent_max;
@@ -83,6 +92,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
             ingester.clone(),
             store.metrics().clone(),
             compactor.metrics().clone(),
+            collector.metrics().clone(),
             query_slots.clone(),
             queries_max,
         ),
@@ -92,6 +102,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         clock,
         ingester,
         compactor,
+        collector,
         config,
     }));
     let main = listen(app.config.http.listen).await?;
@@ -107,11 +118,15 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         let compactor = app.compactor.clone();
         tokio::spawn(async move { compactor.run_forever().await })
     });
+    let collecting = app.config.compactor.enabled.then(|| {
+        let collector = app.collector.clone();
+        tokio::spawn(async move { collector.run_forever().await })
+    });
     let servers = tokio::spawn(serve_both(main, admin, app.clone(), stopped));
     wait_for_signal().await?;
     tracing::info!("stopping: no new requests, answering those in flight");
     app.compactor.close();
-    for task in scrape.into_iter().chain(compacting) {
+    for task in scrape.into_iter().chain(compacting).chain(collecting) {
         task.abort();
     }
     let _ = stop.send(true);
@@ -125,21 +140,24 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Compacts a bucket until nothing is left to do, beside whatever else works on it.
-pub(crate) async fn compact(config: Config, tenant: Option<TenantId>) -> Result<CompactReport, ServeError> {
+/// Compacts a bucket and collects its garbage until nothing is left to do, beside whatever else works on it.
+pub(crate) async fn compact(config: Config, tenant: Option<TenantId>) -> Result<UpkeepReport, ServeError> {
     config.check()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let publish: Publish = Arc::new(|_, _| {}); // nobody asks this process
     let ids = Arc::new(system_ids());
     let (_, store) = open_bucket(&config, &ids).await?;
     let compactor = Compactor::open(CompactorParts {
         settings: config.compact_settings(),
         work_dir: config.data_dir.join("compact-once"), // a server may use the data directory
         fs: Arc::new(RealFs),
-        store,
-        clock: Arc::new(SystemClock::start()),
-        ids,
-        publish: Arc::new(|_, _| {}),
+        store: store.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        publish: publish.clone(),
     })?;
-    Ok(compactor.compact(tenant.as_ref()).await?)
+    let collector = Collector::new(CollectorParts { settings: config.collect_settings(), store, clock, ids, publish });
+    Ok(upkeep(&compactor, &collector, tenant.as_ref()).await?)
 }
 
 /// The bucket and its URL, once it has been found fit.

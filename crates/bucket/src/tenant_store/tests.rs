@@ -170,15 +170,41 @@ async fn trimming_writes_the_boundary_first_and_never_lowers_it() {
     assert_eq!(tenant.raise_trim_boundary(4).await.unwrap().version(), 5);
     assert_eq!(tenant.trim_boundary().await.unwrap(), 5);
     assert_eq!(tenant.load_manifest().await.unwrap().unwrap().version, 6);
-    // Local directories cannot compare and swap.
+}
+
+/// Local directories cannot compare and swap; of those who try at once some are told to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_lowers_the_boundary_of_a_local_directory() {
     let dir = tempfile::tempdir().unwrap();
-    let local = object_store::local::LocalFileSystem::new_with_prefix(dir.path()).unwrap();
-    let tenant = TenantStore::new(Store::new(Arc::new(local), "").unwrap(), TenantId::anonymous());
-    with_versions(&tenant, 4).await;
-    for boundary in [2, 3] {
-        trim(&tenant, boundary).await;
-        assert_eq!(tenant.trim_boundary().await.unwrap(), boundary);
+    let url = crate::StoreUrl::File(dir.path().to_owned());
+    let open = || TenantStore::new(crate::open_store(&url, &Default::default()).unwrap(), TenantId::anonymous());
+    with_versions(&open(), 40).await;
+    let mut seen = 0;
+    for round in 0..9u64 {
+        let turns = (1..=4).map(|n| {
+            tokio::spawn({
+                let tenant = open();
+                async move { tenant.raise_trim_boundary(round * 4 + n).await.map(|boundary| (n, boundary.version())) }
+            })
+        });
+        let mut raised = 0;
+        for turn in futures::future::join_all(turns).await {
+            match turn.unwrap() {
+                Ok((n, boundary)) => {
+                    assert!(boundary >= round * 4 + n, "it is where it was asked for, or above");
+                    raised = raised.max(boundary);
+                }
+                Err(BucketError::Local { source, .. }) => assert_eq!(source.kind(), std::io::ErrorKind::WouldBlock),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let now = open().trim_boundary().await.unwrap();
+        assert!(now >= seen && now >= raised, "{now} after {seen} and {raised}");
+        seen = now;
     }
+    trim(&open(), 38).await;
+    assert_eq!(open().load_manifest().await.unwrap().unwrap().version, 40);
+    assert_eq!(open().versions().await.unwrap()[0].version, 38);
 }
 
 /// Rule 2: `meta.json` goes first, the deletion mark last.

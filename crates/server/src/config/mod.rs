@@ -5,7 +5,7 @@
 mod otlp;
 pub mod quantity;
 
-use longhaul_compact::CompactSettings;
+use longhaul_compact::{CollectSettings, CompactSettings};
 use longhaul_ingest::{IngestSettings, WriteLimits};
 use longhaul_log::{LogSettings, SyncMode};
 pub use otlp::OtlpConfig;
@@ -13,6 +13,10 @@ use quantity::{Duration, Size};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+const DAY_MS: i64 = 86_400_000;
+/// Shortest that merged blocks may stay, ms: twice as long as a server goes without a look at an idle tenant's manifest.
+const RETIRED_DELAY_MIN_MS: i64 = DAY_MS / 2;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -184,7 +188,7 @@ pub struct ShipConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompactorConfig {
-    /// Whether the server compacts in the background. One of several servers on a bucket is enough; more do no harm.
+    /// Whether the server compacts and collects garbage in the background. One of several servers on a bucket is enough; more do no harm.
     pub enabled: bool,
     /// How long it rests between two looks at the bucket: two small requests a tenant each.
     pub interval: Duration,
@@ -200,6 +204,18 @@ pub struct CompactorConfig {
     pub job_max: Size,
     /// Chunks that a job reads ahead.
     pub memory: Size,
+    /// How long the objects of a block stay after others took its place: queries and other servers still read them.
+    pub retired_delay: Duration,
+    /// How long an upload that is in no manifest stays after the last write to it.
+    pub orphan_age: Duration,
+    /// How long old versions of manifests stay.
+    pub history: Duration,
+    /// How long it rests between two looks for garbage.
+    pub collect_interval: Duration,
+    /// Objects that one look deletes at most.
+    pub deletes_max: u64,
+    /// Objects that are deleted in a second.
+    pub deletes_per_second: u32,
 }
 
 /// `query`
@@ -326,6 +342,7 @@ impl Default for ShipConfig {
 impl Default for CompactorConfig {
     fn default() -> Self {
         let settings = CompactSettings::default();
+        let garbage = CollectSettings::default();
         Self {
             enabled: true,
             interval: Duration::from_ms(settings.interval_ms),
@@ -335,6 +352,12 @@ impl Default for CompactorConfig {
             fortnight_max: Size::from_bytes(settings.long_bytes_max),
             job_max: Size::from_bytes(settings.job_bytes_max),
             memory: Size::from_bytes(settings.memory_bytes),
+            retired_delay: Duration::from_ms(garbage.retired_delay_ms),
+            orphan_age: Duration::from_ms(garbage.orphan_age_ms),
+            history: Duration::from_ms(garbage.history_ms),
+            collect_interval: Duration::from_ms(garbage.interval_ms),
+            deletes_max: garbage.objects_per_run_max,
+            deletes_per_second: garbage.objects_per_second_max,
         }
     }
 }
@@ -404,8 +427,28 @@ impl Config {
         if self.compactor.interval.ms < 1000 || self.compactor.jobs_at_once == 0 {
             return Err(ConfigError("compactor.interval must be 1s or more, compactor.jobs_at_once 1 or more".into()));
         }
+        self.check_garbage()?;
         if self.memory.chunk_budget.bytes < 1 << 20 || self.memory.series_budget.bytes < 1 << 20 {
             return Err(ConfigError("memory.chunk_budget and memory.series_budget must be 1MiB or more".into()));
+        }
+        Ok(())
+    }
+
+    /// What is deleted too early is gone for good.
+    fn check_garbage(&self) -> Result<(), ConfigError> {
+        let compactor = &self.compactor;
+        // A server looks at the manifest of a tenant that nobody reads every six hours, and pins it for a whole query.
+        if compactor.retired_delay.ms < RETIRED_DELAY_MIN_MS.saturating_add(self.query.timeout.ms) {
+            return Err(ConfigError("compactor.retired_delay must be 12h or more, and query.timeout on top".into()));
+        }
+        if compactor.orphan_age.ms < DAY_MS || compactor.history.ms < DAY_MS {
+            return Err(ConfigError("compactor.orphan_age and compactor.history must be 1d or more".into()));
+        }
+        if compactor.collect_interval.ms < 1000 || compactor.deletes_max == 0 || compactor.deletes_per_second == 0 {
+            return Err(ConfigError(
+                "compactor.collect_interval must be 1s or more, compactor.deletes_max and deletes_per_second 1 or more"
+                    .into(),
+            ));
         }
         Ok(())
     }
@@ -465,6 +508,19 @@ impl Config {
             job_bytes_max: self.compactor.job_max.bytes,
             memory_bytes: self.compactor.memory.bytes,
             ..settings
+        }
+    }
+
+    /// What of this concerns garbage.
+    pub fn collect_settings(&self) -> CollectSettings {
+        CollectSettings {
+            retired_delay_ms: self.compactor.retired_delay.ms,
+            orphan_age_ms: self.compactor.orphan_age.ms,
+            history_ms: self.compactor.history.ms,
+            interval_ms: self.compactor.collect_interval.ms,
+            objects_per_run_max: self.compactor.deletes_max,
+            objects_per_second_max: self.compactor.deletes_per_second,
+            ..CollectSettings::default()
         }
     }
 

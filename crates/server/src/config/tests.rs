@@ -53,6 +53,26 @@ fn no_authentication_stays_on_loopback() {
 }
 
 #[test]
+fn nothing_is_deleted_too_early() {
+    for (yaml, key) in [
+        ("retired_delay: 12h", "compactor.retired_delay"), // and query.timeout
+        ("orphan_age: 23h", "compactor.orphan_age"),
+        ("history: 23h", "compactor.history"),
+        ("collect_interval: 0s", "compactor.collect_interval"),
+        ("deletes_max: 0", "deletes_max"),
+        ("deletes_per_second: 0", "deletes_per_second"),
+    ] {
+        let refused = Config::parse(&format!("compactor: {{{yaml}}}")).unwrap().check().unwrap_err().to_string();
+        assert!(refused.contains(key), "{yaml}: {refused}");
+    }
+    let lowest = Config::parse("compactor: {retired_delay: 13h, orphan_age: 1d, history: 1d, deletes_max: 7}").unwrap();
+    lowest.check().unwrap();
+    let settings = lowest.collect_settings();
+    assert_eq!((settings.retired_delay_ms, settings.orphan_age_ms), (46_800_000, 86_400_000));
+    assert_eq!((settings.history_ms, settings.objects_per_run_max), (86_400_000, 7));
+}
+
+#[test]
 fn values_reach_the_settings() {
     let config = Config::parse(
         "limits: {series_max: 7, retention: 1d}\nlog: {sync: 100ms, replay_max: 1GiB}\nmemory: {chunk_budget: 3MiB}\n",

@@ -1,6 +1,7 @@
 //! The operators' listener.
 
 use crate::app::AppState;
+use crate::upkeep::upkeep;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -40,13 +41,14 @@ async fn flush(State(app): State<AppState>, Query(whose): Query<Whose>) -> Respo
     }
 }
 
-/// Compacts what there is to compact, of one tenant or of all; answers when nothing is left to do, with what was done.
+/// Compacts what there is to compact and collects garbage, of one tenant or of all; answers when nothing is left to do,
+/// with what was done.
 async fn compact(State(app): State<AppState>, Query(whose): Query<Whose>) -> Response {
     let tenant = match whose.tenant() {
         Ok(tenant) => tenant,
         Err(refusal) => return refusal,
     };
-    match app.compactor.compact(tenant.as_ref()).await {
+    match upkeep(&app.compactor, &app.collector, tenant.as_ref()).await {
         Ok(report) => Json(report).into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }

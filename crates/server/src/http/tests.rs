@@ -18,7 +18,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use longhaul_bucket::Store;
-use longhaul_compact::{Compactor, CompactorParts};
+use longhaul_compact::{Collector, CollectorParts, Compactor, CompactorParts};
 use longhaul_disk::RealFs;
 use longhaul_ingest::{Ingester, IngesterParts};
 use longhaul_model::write_batch::{HistogramSample, HistogramValue};
@@ -80,10 +80,17 @@ impl Server {
             fs: Arc::new(RealFs),
             store: store.clone(),
             clock: clock.clone(),
-            ids,
+            ids: ids.clone(),
             publish: Arc::new(|_, _| {}),
         })
         .unwrap();
+        let collector = Collector::new(CollectorParts {
+            settings: config.collect_settings(),
+            store: store.clone(),
+            clock: clock.clone(),
+            ids,
+            publish: Arc::new(|_, _| {}),
+        });
         let queries_max = config.query.concurrent_max;
         let query_slots = Arc::new(Semaphore::new(queries_max));
         let app = AppState(Arc::new(App {
@@ -93,6 +100,7 @@ impl Server {
                 ingester.clone(),
                 store.metrics().clone(),
                 compactor.metrics().clone(),
+                collector.metrics().clone(),
                 query_slots.clone(),
                 queries_max,
             ),
@@ -102,6 +110,7 @@ impl Server {
             clock,
             ingester,
             compactor,
+            collector,
             config,
         }));
         Self { router: router(&app), app, _data_dir: data_dir }
