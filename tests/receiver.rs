@@ -18,8 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Nothing of our own in the database, nothing cut before its time.
 const CONFIGURATION: &str = "self_scrape: {enabled: false}\nship: {cut_delay: 100y}\n";
-/// In so many of the scenarios the samples are stored and the exemplars are refused, since nothing keeps exemplars yet.
-const WITHOUT_EXEMPLARS: usize = 23;
 /// Between the samples of one scenario and the next.
 const STEP_MS: i64 = 10;
 
@@ -31,11 +29,12 @@ struct Counts {
     exemplars: u64,
 }
 
-/// All that must be in the database: floats by series and time, and when which series has histograms.
+/// All that must be in the database: floats by series and time, when which series has histograms, and exemplars.
 #[derive(Default)]
 struct Ledger {
     floats: Matrix,
     histograms: BTreeMap<String, BTreeMap<i64, (f64, f64)>>,
+    exemplars: BTreeSet<(String, i64, String, String)>,
 }
 
 impl Ledger {
@@ -47,6 +46,7 @@ impl Ledger {
         for (series, t_ms, count, sum) in &written.histograms {
             self.histograms.entry(series.clone()).or_default().insert(*t_ms, (*count, *sum));
         }
+        self.exemplars.extend(written.exemplars.iter().cloned());
     }
 
     async fn check(&self, client: &Client, t_ms: i64, after: &str) {
@@ -69,6 +69,16 @@ impl Ledger {
             panic!("after {after}: {difference}");
         }
         assert_eq!(self.histograms, histograms, "after {after}");
+        let data = client.data("query_exemplars", &[("query", "{__name__=~\".+\"}")]).await;
+        let mut exemplars = BTreeSet::new();
+        for series in data.as_array().unwrap() {
+            for exemplar in series["exemplars"].as_array().unwrap() {
+                let t_ms = (exemplar["timestamp"].as_f64().unwrap() * 1000.0).round() as i64;
+                let value = exemplar["value"].as_str().unwrap().to_owned();
+                exemplars.insert((series["seriesLabels"].to_string(), t_ms, value, exemplar["labels"].to_string()));
+            }
+        }
+        assert_eq!(self.exemplars, exemplars, "after {after}");
     }
 }
 
@@ -89,10 +99,9 @@ async fn the_suite_of_remote_write_2_is_answered_and_what_was_written_is_read_ba
     let mut server = Longhaul::configured(dir.path(), CONFIGURATION).await;
     let client = Client::new(&server.url);
     let start_ms = now_ms() - 60_000;
-    let (mut ledger, mut without_exemplars) = (Ledger::default(), BTreeSet::new());
+    let mut ledger = Ledger::default();
     for (number, case) in cases.iter().enumerate() {
-        let id = case["id"].as_str().unwrap();
-        let name = format!("{id} {}", case["name"]);
+        let name = format!("{} {}", case["id"], case["name"]);
         let (message, written) = body(case, start_ms + number as i64 * STEP_MS);
         let answer = client.write_bytes(message, &request::headers(case)).await;
         let expect = &case["expect"];
@@ -107,11 +116,6 @@ async fn the_suite_of_remote_write_2_is_answered_and_what_was_written_is_read_ba
             assert_eq!(u64::from(answer.status), expect["code"].as_u64().unwrap(), "{name}: {}", answer.text);
             assert!(got.samples <= expected.samples && got.histograms <= expected.histograms, "{name}: {got:?}");
             assert!(got.exemplars <= expected.exemplars, "{name}: {got:?}");
-        } else if answer.text.contains("err-longhaul-exemplars-not-supported") {
-            assert_eq!((answer.status, got.exemplars), (400, 0), "{name}");
-            assert_eq!(Counts { exemplars: expected.exemplars, ..got }, expected, "{name}");
-            assert!(expected.exemplars > 0, "{name}: refused exemplars of which there are none");
-            without_exemplars.insert(id);
         } else {
             assert_eq!((answer.status, &got), (204, &expected), "{name}: {}", answer.text);
         }
@@ -123,12 +127,11 @@ async fn the_suite_of_remote_write_2_is_answered_and_what_was_written_is_read_ba
         if !is_first_version {
             assert_eq!(written.floats.len() as u64, got.samples, "{name}: what may be stored is");
             assert_eq!(written.histograms.len() as u64, got.histograms, "{name}: what may be stored is");
+            assert_eq!(written.exemplars.len() as u64, got.exemplars, "{name}: what may be stored is");
         }
         ledger.add(&written);
         ledger.check(&client, now_ms(), &name).await;
     }
-    println!("{} scenarios; exemplars refused in: {without_exemplars:?}", cases.len());
-    assert_eq!(without_exemplars.len(), WITHOUT_EXEMPLARS, "{without_exemplars:?}");
     server.kill();
     server.start_again().await;
     ledger.check(&client, now_ms(), "SIGKILL").await;

@@ -255,8 +255,8 @@ pub fn values_and_times(now_ms: i64) -> Vec<Case> {
     ]
 }
 
-/// What does not add up, or cannot be stored by this version, gets a 400, never a 204; what is beside it is stored.
-pub fn not_stored_yet(now_ms: i64) -> Vec<Case> {
+/// What may come beside floats: what of it does not add up gets a 400, never a 204, and what is beside it is stored.
+pub fn beside_floats(now_ms: i64) -> Vec<Case> {
     let t_ms = now_ms - MINUTE_MS;
     let histogram = Histogram {
         sum: 10.0,
@@ -265,7 +265,9 @@ pub fn not_stored_yet(now_ms: i64) -> Vec<Case> {
         zero_count: Some(histogram::ZeroCount::ZeroCountInt(1)),
         ..Histogram::default()
     };
-    let exemplar = Exemplar { labels: vec![label("trace_id", "abc")], value: 0.5, timestamp: t_ms };
+    let of_trace = |id: &str| Exemplar { labels: vec![label("trace_id", id)], value: 0.5, timestamp: t_ms };
+    let exemplar = of_trace("abc");
+    let raw_exemplar = Exemplar { labels: vec![label("", "nameless")], value: 0.5, timestamp: t_ms };
     let float = |name: &str| one(name, now_ms);
     let with_histogram = |name: &str| TimeSeries { histograms: vec![histogram.clone()], ..float(name) };
     let metadata = MetricMetadata { metric_family_name: "meta".into(), help: "help".into(), ..Default::default() };
@@ -287,13 +289,26 @@ pub fn not_stored_yet(now_ms: i64) -> Vec<Case> {
             &["1 refused, 2 stored", "err-longhaul-invalid-native-histogram"],
         )
         .adding(vec![float("float_and_histogram"), float("float_beside")]),
-        Case::refused(
-            "exemplars",
+        Case::stored(
+            "an exemplar, twice",
             body(vec![TimeSeries { exemplars: vec![exemplar.clone(); 2], ..float("with_exemplar") }]),
+            vec![float("with_exemplar")],
+        ),
+        Case::refused(
+            "exemplars whose labels are too long or have no name, beside a good one",
+            body(vec![TimeSeries {
+                exemplars: vec![exemplar, of_trace(&"x".repeat(121)), raw_exemplar],
+                ..float("bad_exemplars")
+            }]),
             400,
-            &["2 refused, 1 stored", "err-longhaul-exemplars-not-supported"],
+            &[
+                "2 refused, 2 stored",
+                "err-longhaul-exemplar-labels-too-long",
+                "err-longhaul-exemplar-labels-invalid",
+                "{__name__=\"bad_exemplars\"}",
+            ],
         )
-        .adding(vec![float("with_exemplar")]),
+        .adding(vec![float("bad_exemplars")]),
         Case::stored("metadata alone", with_metadata(Vec::new()), Vec::new()),
         Case::stored("metadata and samples", with_metadata(vec![float("with_metadata")]), vec![float("with_metadata")]),
         Case::stored("metadata that is no message", plain(&broken_metadata), vec![float("broken_metadata")]),

@@ -117,7 +117,7 @@ async fn every_input_gets_its_answer_and_nothing_is_lost_or_invented() {
         cases::labels(now_ms),
         cases::label_limits(now_ms),
         cases::values_and_times(now_ms),
-        cases::not_stored_yet(now_ms),
+        cases::beside_floats(now_ms),
         cases::repetition_and_conflict(now_ms),
     ]
     .into_iter()

@@ -7,11 +7,13 @@ use prost::Message;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// What of a request can be stored: `(series, ms, value)`, and `(series, ms, count, sum)`.
+/// What of a request can be stored: `(series, ms, value)`, `(series, ms, count, sum)`, and exemplars as
+/// `(series, ms, value, labels)`, their values as the API writes them.
 #[derive(Default)]
 pub struct Written {
     pub floats: Vec<(String, i64, f64)>,
     pub histograms: Vec<(String, i64, f64, f64)>,
+    pub exemplars: Vec<(String, i64, String, String)>,
 }
 
 /// The symbols of a request.
@@ -131,8 +133,12 @@ fn second_version(all: &[Value], t_ms: i64, written: &mut Written) -> Vec<u8> {
             out.histograms.push(histogram);
         }
         for exemplar in series["exemplars"].as_array().into_iter().flatten() {
-            let labels_refs = symbols.labels(&self::labels(&exemplar["labels"]));
+            let own = self::labels(&exemplar["labels"]);
+            let labels_refs = symbols.labels(&own);
             let (value, timestamp) = (number(&exemplar["value"]), at(exemplar, t_ms));
+            if is_good {
+                written.exemplars.push((key(&labels), timestamp, text(value), key(&own)));
+            }
             out.exemplars.push(Exemplar { labels_refs, value, timestamp });
         }
         if let Some(metadata) = series.get("metadata") {
@@ -204,6 +210,15 @@ fn labels(told: &Value) -> BTreeMap<String, String> {
 /// How the API writes a series.
 fn key(labels: &BTreeMap<String, String>) -> String {
     serde_json::to_value(labels).unwrap().to_string()
+}
+
+/// A value as the API writes it; none here needs an exponent but one.
+fn text(value: f64) -> String {
+    match value {
+        f64::INFINITY => "+Inf".to_owned(),
+        1e-10 => "1e-10".to_owned(),
+        value => value.to_string().replace("inf", "Inf"),
+    }
 }
 
 fn number(told: &Value) -> f64 {

@@ -3,7 +3,7 @@
 use crate::error::CompactError;
 use crate::examine::examine;
 use crate::settings::CompactSettings;
-use longhaul_block::{Block, BlockError, BlockMeta, ReadError, SeriesSource};
+use longhaul_block::{Block, BlockError, BlockMeta, ExemplarSource, ReadError, SeriesSource};
 use longhaul_bucket::{BucketError, LiveBlock, TenantStore};
 use longhaul_model::{BlockId, TimeRange};
 use tokio::runtime::Handle;
@@ -43,6 +43,11 @@ impl Input {
     pub(crate) fn series(&self, buffer_bytes: u64) -> Result<SeriesSource<'static>, BlockError> {
         let series = self.block.select(&[], TimeRange::ALL)?.reading_at_most(buffer_bytes);
         Ok(Box::new(series.into_series()))
+    }
+
+    /// Its exemplars, without what its tombstones delete.
+    pub(crate) fn exemplars(&self) -> Result<ExemplarSource<'static>, BlockError> {
+        Ok(Box::new(self.block.exemplars(&[], TimeRange::ALL)?))
     }
 
     /// The block's `meta.json`.

@@ -9,11 +9,11 @@ use crate::input::Input;
 use crate::settings::CompactSettings;
 use crate::work_dir::WorkDir;
 use longhaul_block::{
-    BlockError, BlockMeta, BlockWriter, Compaction, ContentHash, Coverage, Downsample, LocalFiles, LonghaulMeta,
-    MergeAccount, Parent, ReadError, SeriesSource, ThanosMeta, VerifyReport,
+    BlockError, BlockMeta, BlockWriter, Compaction, ContentHash, Coverage, Downsample, ExemplarUnion, LocalFiles,
+    LonghaulMeta, MergeAccount, Parent, ReadError, SeriesSource, ThanosMeta, VerifyReport, union_exemplars,
 };
 use longhaul_bucket::LiveBlock;
-use longhaul_model::{BlockId, TenantId, TimeRange};
+use longhaul_model::{BlockId, Exemplar, Labels, TenantId, TimeRange};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Least bytes of chunks that an input reads at a time: fewer make too many requests.
@@ -27,6 +27,8 @@ pub(crate) struct Merged {
     /// The blocks in the work directory; none if no sample is left.
     pub(crate) outputs: Vec<BlockMeta>,
     pub(crate) account: MergeAccount,
+    /// Exemplars that were dropped because another input has the same.
+    pub(crate) exemplars_duplicate: u64,
 }
 
 /// Why nothing did.
@@ -53,6 +55,13 @@ pub(crate) fn merge(
     let sources: Result<Vec<SeriesSource<'_>>, BlockError> =
         inputs.iter().map(|input| input.series(buffer_bytes)).collect();
     let mut merge = longhaul_block::merge(sources.map_err(merge_error)?, settings.chunk_samples_max);
+    let exemplars: Result<Vec<_>, BlockError> = inputs.iter().map(Input::exemplars).collect();
+    let mut exemplars = Exemplars::new(union_exemplars(exemplars.map_err(merge_error)?));
+    let mut create = || {
+        let seed = seed(tenant, inputs, mint());
+        let dir = work.block(seed.ulid);
+        BlockWriter::create(work.fs.clone(), &dir, seed).map_err(merge_error)
+    };
     let mut outputs = Vec::new();
     let mut writer: Option<BlockWriter> = None;
     for series in merge.by_ref() {
@@ -60,26 +69,61 @@ pub(crate) fn merge(
         if closing.load(Relaxed) {
             return Err(MergeError::Other(CompactError::Closed));
         }
-        if let Some(full) = writer.take_if(|writer| writer.stats().num_series >= settings.series_per_block_max) {
+        if let Some(mut full) = writer.take_if(|writer| writer.stats().num_series >= settings.series_per_block_max) {
+            exemplars.write_before(Some(&series.labels), &mut full).map_err(merge_error)?;
             outputs.push(full.finish().map_err(merge_error)?);
         }
         let writer = match &mut writer {
             Some(writer) => writer,
-            none => {
-                let seed = seed(tenant, inputs, mint());
-                let dir = work.block(seed.ulid);
-                none.insert(BlockWriter::create(work.fs.clone(), &dir, seed).map_err(merge_error)?)
-            }
+            none => none.insert(create()?),
         };
         writer.push(&series).map_err(merge_error)?;
     }
-    if let Some(last) = writer {
+    if writer.is_none() && !exemplars.is_empty() {
+        writer = Some(create()?);
+    }
+    if let Some(mut last) = writer {
+        exemplars.write_before(None, &mut last).map_err(merge_error)?;
         outputs.push(last.finish().map_err(merge_error)?);
     }
-    let merged = Merged { outputs, account: merge.account() };
+    let merged = Merged { outputs, account: merge.account(), exemplars_duplicate: exemplars.duplicates() };
     check_account(inputs, &merged)?;
     merged.outputs.iter().try_for_each(|meta| verify(work, meta))?;
     Ok(merged)
+}
+
+/// The exemplars of all inputs, on their way into the outputs: each goes where the series around it go.
+struct Exemplars<'a> {
+    union: ExemplarUnion<'a>,
+    next: Option<Result<(Labels, Exemplar), BlockError>>,
+}
+
+impl<'a> Exemplars<'a> {
+    fn new(mut union: ExemplarUnion<'a>) -> Self {
+        let next = union.next();
+        Self { union, next }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next.is_none()
+    }
+
+    fn duplicates(&self) -> u64 {
+        self.union.duplicates()
+    }
+
+    /// Writes those of series that come before `end`; all without one.
+    fn write_before(&mut self, end: Option<&Labels>, writer: &mut BlockWriter) -> Result<(), BlockError> {
+        while let Some(next) = self.next.take_if(|next| match (next, end) {
+            (Ok((series, _)), Some(end)) => *series < *end,
+            _ => true,
+        }) {
+            let (series, exemplar) = next?;
+            writer.push_exemplar(&series, &exemplar)?;
+            self.next = self.union.next();
+        }
+        Ok(())
+    }
 }
 
 /// I-COMPACT-3
@@ -93,6 +137,12 @@ fn check_account(inputs: &[Input], merged: &Merged) -> Result<(), MergeError> {
         if (samples, hash) != (account.samples_in, account.hash_in) {
             let reason = format!("{} samples came in where the manifest has {samples}", account.samples_in);
             return Err(MergeError::Suspicious(reason));
+        }
+        let exemplars: u64 = inputs.iter().map(|input| input.meta().exemplars()).sum();
+        let exemplars_out: u64 = merged.outputs.iter().map(BlockMeta::exemplars).sum();
+        if exemplars != exemplars_out + merged.exemplars_duplicate {
+            let reason = format!("{exemplars_out} exemplars went out of {exemplars}");
+            return Err(MergeError::Other(CompactError::Unsound(reason)));
         }
     }
     let samples: u64 = merged.outputs.iter().map(|meta| meta.stats.num_samples).sum();

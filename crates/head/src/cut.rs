@@ -38,8 +38,8 @@ impl CutNumber {
 /// What a cut took: see [`Head::cut`]. A view that is dropped without release or abandon is abandoned by the next cut.
 #[derive(Debug)]
 pub struct CutView {
-    head: Arc<Head>,
-    cut: CutNumber,
+    pub(crate) head: Arc<Head>,
+    pub(crate) cut: CutNumber,
     range: TimeRange,
     from: u64,
     through: u64,
@@ -63,7 +63,7 @@ impl CutView {
         self.range
     }
 
-    /// The view holds every sample of its range with an offset above `from` and up to [`CutView::through`], apart from
+    /// The view holds every sample and exemplar of its range with an offset above `from` and up to [`CutView::through`], apart from
     /// those that an earlier cut holds.
     pub fn from(&self) -> u64 {
         self.from
@@ -118,7 +118,7 @@ impl Drop for CutView {
 }
 
 impl Head {
-    /// Takes all samples of `range` that are in memory and in no other cut; None if there are none. Lane only, after
+    /// Takes all samples and exemplars of `range` that are in memory and in no other cut; None if there are none. Lane only, after
     /// everything up to the offset `through` has been applied. `range` is one or several aligned ranges. The samples
     /// stay readable in the head until the cut is released.
     pub fn cut(self: &Arc<Self>, range: TimeRange, through: u64) -> Option<CutView> {
@@ -150,6 +150,7 @@ impl Head {
             }
         }
         self.ranges.lock().sealed(cut, chunks);
+        self.take_exemplars(range, cut);
         Some(CutView {
             head: self.clone(),
             cut,
@@ -173,6 +174,7 @@ impl Head {
     pub fn release(&self, view: &CutView) {
         view.decide(RELEASED);
         let bytes = self.ranges.lock().finish(view.cut);
+        self.free_exemplars(view.cut); // who reads them copies them at once
         self.pins.release(view.cut, bytes, view.taken.clone());
     }
 
@@ -200,6 +202,7 @@ impl Head {
         for series in taken.iter() {
             series.samples.lock().restore(cut, &self.settings);
         }
+        self.restore_exemplars(cut);
         self.ranges.lock().abandon(cut);
     }
 

@@ -1,5 +1,6 @@
 //! The head itself: its settings, its errors, and the way in: find, create, apply.
 
+use crate::exemplars::Exemplars;
 use crate::index::Index;
 use crate::order::Order;
 use crate::pins::Pins;
@@ -89,11 +90,13 @@ pub struct RangeState {
     pub range: TimeRange,
     /// Samples that no cut has taken.
     pub samples: u64,
+    /// Exemplars that no cut has taken.
+    pub exemplars: u64,
     /// Samples in cuts that are neither released nor abandoned.
     pub cutting_samples: u64,
-    /// Lowest offset of all those samples: what the log must keep.
+    /// Lowest offset of all those samples and exemplars: what the log must keep.
     pub first_offset: u64,
-    /// Bytes that their chunks take in memory.
+    /// Bytes that chunks and exemplars take in memory.
     pub chunk_bytes: usize,
 }
 
@@ -104,7 +107,9 @@ pub struct HeadStats {
     pub series: usize,
     /// Samples that are not in a finished cut.
     pub samples: u64,
-    /// Bytes of chunks, open and sealed, of side runs, and of released data that a reader still holds.
+    /// Exemplars, the same.
+    pub exemplars: usize,
+    /// Bytes of chunks, open and sealed, of side runs, of exemplars, and of released data that a reader still holds.
     pub chunk_bytes: usize,
     /// Bytes of labels, symbols, postings and tables.
     pub series_bytes: usize,
@@ -122,6 +127,7 @@ pub struct Head {
     pub(crate) table: Table,
     pub(crate) ranges: Mutex<Ranges>,
     pub(crate) pins: Pins,
+    pub(crate) exemplars: Exemplars,
     pub(crate) order: Order,
     /// About how many series there are, without the index's lock.
     pub(crate) series: AtomicUsize,
@@ -145,6 +151,7 @@ impl Head {
             table: Table::default(),
             ranges: Mutex::new(Ranges::new(settings.block_range_ms)),
             pins: Pins::default(),
+            exemplars: Exemplars::default(),
             order: Order::default(),
             series_max: AtomicUsize::new(settings.series_max),
             series: AtomicUsize::new(0),
@@ -286,6 +293,14 @@ impl Head {
         let chunk_bytes = chunk_bytes + self.pins.released_bytes();
         let index = self.index.read();
         let series_bytes = index.heap_bytes() + self.table.heap_bytes();
-        HeadStats { series: index.series.len(), samples, chunk_bytes, series_bytes, min_ms, max_ms }
+        HeadStats {
+            series: index.series.len(),
+            samples,
+            exemplars: self.exemplar_count(),
+            chunk_bytes,
+            series_bytes,
+            min_ms,
+            max_ms,
+        }
     }
 }

@@ -34,10 +34,12 @@ struct Cutting {
 #[derive(Clone, Copy, Debug)]
 struct Tally {
     samples: u64,
+    exemplars: u64,
     first_offset: u64,
     min_ms: i64,
     max_ms: i64,
     chunk_bytes: usize,
+    exemplar_bytes: usize,
 }
 
 /// In which series a cut has to look.
@@ -74,14 +76,28 @@ pub(crate) struct Change {
 const TOUCHED_MIN: usize = 64;
 
 impl Tally {
-    const NONE: Self = Self { samples: 0, first_offset: u64::MAX, min_ms: i64::MAX, max_ms: i64::MIN, chunk_bytes: 0 };
+    const NONE: Self = Self {
+        samples: 0,
+        exemplars: 0,
+        first_offset: u64::MAX,
+        min_ms: i64::MAX,
+        max_ms: i64::MIN,
+        chunk_bytes: 0,
+        exemplar_bytes: 0,
+    };
+
+    fn is_empty(&self) -> bool {
+        self.samples == 0 && self.exemplars == 0
+    }
 
     fn add(&mut self, other: &Self) {
         self.samples += other.samples;
+        self.exemplars += other.exemplars;
         self.first_offset = self.first_offset.min(other.first_offset);
         self.min_ms = self.min_ms.min(other.min_ms);
         self.max_ms = self.max_ms.max(other.max_ms);
         self.chunk_bytes += other.chunk_bytes;
+        self.exemplar_bytes += other.exemplar_bytes;
     }
 }
 
@@ -138,9 +154,20 @@ impl Ranges {
         self.last = self.place(t_ms);
     }
 
+    /// Counts an exemplar that has been stored.
+    pub(crate) fn stored_exemplar(&mut self, t_ms: i64, offset: u64, size_bytes: usize) {
+        let place = self.place(t_ms);
+        let uncut = &mut self.ranges[place].uncut;
+        uncut.exemplars += 1;
+        uncut.first_offset = uncut.first_offset.min(offset);
+        uncut.exemplar_bytes += size_bytes;
+        // A range may have come in before that of the last sample.
+        self.last = place;
+    }
+
     /// Takes what is uncut in `range` for a new cut; None if there is nothing.
     pub(crate) fn begin(&mut self, range: TimeRange) -> Option<Begun> {
-        let inside = |it: &&mut Range| range.covers(&it.range) && it.uncut.samples > 0;
+        let inside = |it: &&mut Range| range.covers(&it.range) && !it.uncut.is_empty();
         let mut begun = Begun { cut: self.last_cut.next(), samples: 0, first_offset: u64::MAX, touched: Touched::NONE };
         for it in self.ranges.iter_mut().filter(inside) {
             let tally = std::mem::replace(&mut it.uncut, Tally::NONE);
@@ -150,7 +177,7 @@ impl Ranges {
             begun.touched.merge(touched.clone());
             it.cuts.push(Cutting { cut: begun.cut, tally, touched });
         }
-        if begun.samples == 0 {
+        if begun.first_offset == u64::MAX {
             return None;
         }
         self.last_cut = begun.cut;
@@ -177,7 +204,7 @@ impl Ranges {
         for it in &mut self.ranges {
             it.cuts.retain(|cutting| cutting.cut != cut);
         }
-        self.ranges.retain(|it| it.uncut.samples > 0 || !it.cuts.is_empty());
+        self.ranges.retain(|it| !it.uncut.is_empty() || !it.cuts.is_empty());
         self.last = 0;
         bytes
     }
@@ -206,22 +233,23 @@ impl Ranges {
             RangeState {
                 range: it.range,
                 samples: it.uncut.samples,
+                exemplars: it.uncut.exemplars,
                 cutting_samples: whole.samples - it.uncut.samples,
                 first_offset: whole.first_offset,
-                chunk_bytes: whole.chunk_bytes,
+                chunk_bytes: whole.chunk_bytes + whole.exemplar_bytes,
             }
         };
         self.ranges.iter().map(state).collect()
     }
 
-    /// Samples, bytes of their chunks, oldest and newest time, of all ranges together.
+    /// Samples, bytes of their chunks and of exemplars, oldest and newest time, of all ranges together.
     pub(crate) fn totals(&self) -> (u64, usize, i64, i64) {
         let mut whole = Tally::NONE;
         for it in &self.ranges {
             whole.add(&it.uncut);
             it.cuts.iter().for_each(|cutting| whole.add(&cutting.tally));
         }
-        (whole.samples, whole.chunk_bytes, whole.min_ms, whole.max_ms)
+        (whole.samples, whole.chunk_bytes + whole.exemplar_bytes, whole.min_ms, whole.max_ms)
     }
 
     /// Where the range of `t_ms` stands; made if it is not there.

@@ -1,6 +1,7 @@
 //! The head against its rules: by hand, against a naive model, and with threads.
 
 mod by_hand;
+mod exemplars;
 mod kinds;
 mod model;
 mod threads;

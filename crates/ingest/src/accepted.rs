@@ -8,7 +8,9 @@ use crate::tenant::Tenant;
 use crate::validate::{self, TimeWindow};
 use longhaul_chunk::{Columns, Encoding, decode_any, merge_chunks, merge_into};
 use longhaul_head::{CutView, HeadError, Series, SeriesKey};
-use longhaul_model::{LabelSection, Labels, Measurement, Sample, SeriesEntry, TenantId, TimeRange, Value, WriteBatch};
+use longhaul_model::{
+    Exemplar, LabelSection, Labels, Measurement, Sample, SeriesEntry, TenantId, TimeRange, Value, WriteBatch,
+};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -21,6 +23,7 @@ pub(crate) struct Accepted {
     pub(crate) samples: Vec<Sample>,
     /// Their other samples: valid histograms, and floats of which is known since when they count.
     pub(crate) others: Vec<Measurement>,
+    pub(crate) exemplars: Vec<Exemplar>,
     pub(crate) purpose: Purpose,
     /// The memory that it takes.
     pub(crate) inflight: Option<Inflight>,
@@ -31,6 +34,7 @@ pub(crate) struct Entry {
     pub(crate) series: Arc<Series>,
     pub(crate) samples: Range<u32>,
     pub(crate) others: Range<u32>,
+    pub(crate) exemplars: Range<u32>,
 }
 
 /// What the batch is for.
@@ -56,6 +60,8 @@ pub(crate) enum Applied {
         duplicates: u64,
         /// How many of both are native histograms.
         histograms: u64,
+        /// Exemplars that are in memory now, those that were there before included.
+        exemplars: u64,
         /// Samples that met another value at their timestamp, and which was the first.
         conflicts: u64,
         first_conflict: Option<String>,
@@ -70,6 +76,7 @@ pub(crate) struct Resolved {
     pub(crate) entries: Vec<Entry>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) others: Vec<Measurement>,
+    pub(crate) exemplars: Vec<Exemplar>,
     pub(crate) refusals: Refusals,
 }
 
@@ -101,10 +108,7 @@ impl Resolved {
     ) {
         let section = batch.labels(entry);
         let describe = || validate::describe(section);
-        if !entry.exemplars.is_empty() {
-            self.refusals.add(Cause::Exemplars, entry.exemplars.len() as u64, describe);
-        }
-        let (start, others_start) = (self.samples.len() as u32, self.others.len() as u32);
+        let start = self.lengths();
         for (at, sample) in batch.samples(entry).iter().enumerate() {
             let start_ms = batch.starts_ms.get(entry.samples.start as usize + at).copied().unwrap_or(0);
             match window.check(sample.t_ms) {
@@ -123,25 +127,49 @@ impl Resolved {
                 (_, Err(error)) => self.refusals.add(Cause::InvalidHistogram, 1, || at(&format_args!(": {error}"))),
             }
         }
-        let (end, others_end) = (self.samples.len() as u32, self.others.len() as u32);
-        // A series without a sample to store is not created, but its labels are still checked: a sender that gets
+        for exemplar in batch.exemplars(entry) {
+            let labels = LabelSection::new(batch.bytes(&exemplar.labels));
+            let in_time = window.check(exemplar.t_ms).map_err(|_| Cause::ExemplarTime);
+            let checked = in_time.and_then(|()| validate::exemplar_labels(labels));
+            // Of other requests that are under way nothing is known here: the limit holds about.
+            let has_room = tenant.head.exemplar_count() + self.exemplars.len() < limits.exemplars_max;
+            match checked {
+                Ok(labels) if has_room => {
+                    self.exemplars.push(Exemplar { t_ms: exemplar.t_ms, value: exemplar.value, labels });
+                }
+                Ok(_) => self.refusals.add(Cause::ExemplarLimit, 1, describe),
+                Err(cause) => self.refusals.add(cause, 1, || {
+                    format!("exemplar {} of {} at {} ms", validate::describe(labels), describe(), exemplar.t_ms)
+                }),
+            }
+        }
+        let end = self.lengths();
+        // A series with nothing to store is not created, but its labels are still checked: a sender that gets
         // them wrong hears of it.
-        let found = if (start, others_start) == (end, others_end) {
+        let found = if start == end {
             validate::labels(section, limits).map(|_| None)
         } else {
             resolve(section, tenant, limits, new_series).map(Some)
         };
         match found {
             Ok(Some(series)) => {
-                self.entries.push(Entry { series, samples: start..end, others: others_start..others_end });
+                let [samples, others, exemplars] = [0, 1, 2].map(|kind| start[kind]..end[kind]);
+                self.entries.push(Entry { series, samples, others, exemplars });
             }
             Ok(None) => {}
             Err(cause) => {
-                self.samples.truncate(start as usize);
-                self.others.truncate(others_start as usize);
-                self.refusals.add(cause, u64::from(end - start + others_end - others_start).max(1), describe);
+                let refused: u32 = end.iter().zip(start).map(|(end, start)| end - start).sum();
+                self.samples.truncate(start[0] as usize);
+                self.others.truncate(start[1] as usize);
+                self.exemplars.truncate(start[2] as usize);
+                self.refusals.add(cause, u64::from(refused).max(1), describe);
             }
         }
+    }
+
+    /// How many plain floats, other samples and exemplars there are.
+    fn lengths(&self) -> [u32; 3] {
+        [self.samples.len(), self.others.len(), self.exemplars.len()].map(|length| length as u32)
     }
 }
 
@@ -210,25 +238,43 @@ impl longhaul_log::Batch for Accepted {
         let range = &self.entries[entry].others;
         &self.others[range.start as usize..range.end as usize]
     }
+
+    fn has_exemplars(&self) -> bool {
+        !self.exemplars.is_empty()
+    }
+
+    fn exemplars(&self, entry: usize) -> &[Exemplar] {
+        let range = &self.entries[entry].exemplars;
+        &self.exemplars[range.start as usize..range.end as usize]
+    }
 }
 
 impl Accepted {
-    /// The batch that logs the samples of some views once more. Gives them back if there is nothing to log or a chunk
+    /// The batch that logs the samples and exemplars of some views once more. Gives them back if there is nothing to log or a chunk
     /// cannot be decoded.
     pub(crate) fn again(tenant: &Arc<Tenant>, again: LoggedAgain) -> Result<Self, LoggedAgain> {
         match collect(tenant, &again.views) {
-            Some((entries, samples, others)) if !entries.is_empty() => {
+            Some(Collected { entries, samples, others, exemplars }) if !entries.is_empty() => {
                 let purpose = Purpose::LogAgain(again);
-                Ok(Self { tenant: tenant.clone(), entries, samples, others, purpose, inflight: None })
+                Ok(Self { tenant: tenant.clone(), entries, samples, others, exemplars, purpose, inflight: None })
             }
             _ => Err(again),
         }
     }
 }
 
-/// The samples of `views` as entries of a batch; None if a chunk cannot be decoded or if a series is gone.
-fn collect(tenant: &Tenant, views: &[CutView]) -> Option<(Vec<Entry>, Vec<Sample>, Vec<Measurement>)> {
-    let (mut entries, mut samples, mut others) = (Vec::new(), Vec::new(), Vec::new());
+/// What some views hold, as entries of a batch.
+#[derive(Default)]
+struct Collected {
+    entries: Vec<Entry>,
+    samples: Vec<Sample>,
+    others: Vec<Measurement>,
+    exemplars: Vec<Exemplar>,
+}
+
+/// What `views` hold; None if a chunk cannot be decoded or if a series is gone.
+fn collect(tenant: &Tenant, views: &[CutView]) -> Option<Collected> {
+    let Collected { mut entries, mut samples, mut others, mut exemplars } = Collected::default();
     let (mut columns, mut decoded) = (Columns::default(), Vec::new());
     for series in views.iter().flat_map(CutView::series) {
         let (start, others_start) = (samples.len() as u32, others.len() as u32);
@@ -253,9 +299,18 @@ fn collect(tenant: &Tenant, views: &[CutView]) -> Option<(Vec<Entry>, Vec<Sample
             series: known,
             samples: start..samples.len() as u32,
             others: others_start..others.len() as u32,
+            exemplars: 0..0,
         });
     }
-    Some((entries, samples, others))
+    for of_view in views.iter().map(CutView::exemplars) {
+        for of_series in of_view.chunk_by(|a, b| a.0 == b.0) {
+            let start = exemplars.len() as u32;
+            exemplars.extend(of_series.iter().map(|(_, exemplar)| exemplar.clone()));
+            let series = tenant.head.find(key_of(tenant, &of_series[0].0))?;
+            entries.push(Entry { series, samples: 0..0, others: 0..0, exemplars: start..exemplars.len() as u32 });
+        }
+    }
+    Some(Collected { entries, samples, others, exemplars })
 }
 
 /// The key under which a head knows `labels`.

@@ -220,7 +220,7 @@ pub(crate) async fn release_log(inner: &Inner) -> Result<(), IngestError> {
 }
 
 fn head_state(tenant: &Tenant, now_ms: i64, settings: &IngestSettings) -> HeadState {
-    let uncut = tenant.head.ranges().into_iter().filter(|state| state.samples > 0);
+    let uncut = tenant.head.ranges().into_iter().filter(|state| state.samples + state.exemplars > 0);
     let ranges = uncut.map(|state| RangeState {
         range: state.range,
         first_offset: state.first_offset,

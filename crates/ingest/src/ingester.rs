@@ -88,6 +88,8 @@ pub struct WriteReport {
     pub stored: u64,
     /// How many of them are native histograms.
     pub histograms_stored: u64,
+    /// Exemplars that are on disk and readable, those that were there before included.
+    pub exemplars_stored: u64,
     /// What was not stored.
     pub refusals: Refusals,
 }
@@ -101,6 +103,8 @@ pub struct Totals {
     pub series: u64,
     /// Samples in memory.
     pub samples: u64,
+    /// Exemplars in memory.
+    pub exemplars: u64,
     /// Bytes of chunks.
     pub chunk_bytes: u64,
     /// Bytes of labels, symbols, postings and tables.
@@ -140,13 +144,13 @@ impl Ingester {
         let inflight = inner.gate.admit(size_bytes, &inner.settings).inspect_err(|_| self.turned_away())?;
         let tenant = inner.tenants.get_or_create(tenant);
         tenant.head.set_series_max(limits.series_max.map_or(usize::MAX, |max| max as usize));
-        let Resolved { entries, samples, others, mut refusals } =
+        let Resolved { entries, samples, others, exemplars, mut refusals } =
             Resolved::of(batch, &tenant, limits, inner.clock.now_ms(), inner.gate.new_series());
-        let (mut stored, mut histograms_stored) = (0, 0);
+        let (mut stored, mut histograms_stored, mut exemplars_stored) = (0, 0, 0);
         if !entries.is_empty() {
             let (reply, verdict) = oneshot::channel();
-            let accepted =
-                Accepted { tenant, entries, samples, others, purpose: Purpose::Write(reply), inflight: Some(inflight) };
+            let (purpose, inflight) = (Purpose::Write(reply), Some(inflight));
+            let accepted = Accepted { tenant, entries, samples, others, exemplars, purpose, inflight };
             inner.log.append(Append::Batch(accepted)).map_err(|rejected| {
                 self.turned_away();
                 match rejected.why {
@@ -155,8 +159,8 @@ impl Ingester {
                 }
             })?;
             match verdict.await {
-                Ok(Applied::Done { stored: new, duplicates, histograms, conflicts, first_conflict }) => {
-                    (stored, histograms_stored) = (new + duplicates, histograms);
+                Ok(Applied::Done { stored: new, duplicates, histograms, exemplars, conflicts, first_conflict }) => {
+                    (stored, histograms_stored, exemplars_stored) = (new + duplicates, histograms, exemplars);
                     if conflicts > 0 {
                         refusals.add(Cause::DuplicateTimestamp, conflicts, || first_conflict.unwrap_or_default());
                     }
@@ -169,7 +173,7 @@ impl Ingester {
             }
         }
         inner.metrics.samples_refused.fetch_add(refusals.count(), Relaxed);
-        Ok(WriteReport { stored, histograms_stored, refusals })
+        Ok(WriteReport { stored, histograms_stored, exemplars_stored, refusals })
     }
 
     /// Lets a request in whose body has up to `size_bytes`, before it is read; the memory is reserved until the answer
@@ -295,6 +299,7 @@ impl Inner {
             totals.tenants += 1;
             totals.series += stats.series as u64;
             totals.samples += stats.samples;
+            totals.exemplars += stats.exemplars as u64;
             totals.chunk_bytes += stats.chunk_bytes as u64;
             totals.series_bytes += stats.series_bytes as u64;
             totals.parts += tenant.parts.all().len();

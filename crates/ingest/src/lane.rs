@@ -173,7 +173,7 @@ impl Lane {
     }
 
     fn apply(&self, offset: Offset, batch: Accepted) {
-        let Accepted { tenant, entries, samples, others, purpose, inflight: _inflight } = batch;
+        let Accepted { tenant, entries, samples, others, exemplars, purpose, inflight: _inflight } = batch;
         let reply = match purpose {
             Purpose::Write(reply) => reply,
             Purpose::LogAgain(again) => {
@@ -183,7 +183,7 @@ impl Lane {
             }
         };
         let (mut stored, mut duplicates, mut histograms, mut conflicts, mut first_conflict) = (0, 0, 0, 0, None);
-        let (mut left_out, mut unjudged) = (Vec::new(), false);
+        let (mut left_out, mut unjudged, mut exemplars_new) = (Vec::new(), false, 0);
         let older = AskedParts::new(&tenant.parts);
         for (number, entry) in entries.iter().enumerate() {
             let samples = &samples[entry.samples.start as usize..entry.samples.end as usize];
@@ -218,11 +218,19 @@ impl Lane {
                 let is_histogram = !matches!(sample.value, Value::Float(_));
                 judged(samples.len() + index, sample.t_ms, is_histogram, verdict);
             }
+            for exemplar in &exemplars[entry.exemplars.start as usize..entry.exemplars.end as usize] {
+                let verdict = tenant.head.apply_exemplar(&entry.series, exemplar.clone(), offset);
+                exemplars_new += u64::from(verdict == Verdict::Stored);
+            }
         }
+        self.metrics.exemplars_stored.fetch_add(exemplars_new, Relaxed);
         self.metrics.samples_stored.fetch_add(stored, Relaxed);
         self.metrics.samples_duplicate.fetch_add(duplicates, Relaxed);
         let applied = match unjudged {
-            false => Applied::Done { stored, duplicates, histograms, conflicts, first_conflict },
+            false => {
+                let exemplars = exemplars.len() as u64;
+                Applied::Done { stored, duplicates, histograms, exemplars, conflicts, first_conflict }
+            }
             true => Applied::Failed("a local part that a late sample was compared with cannot be read".to_owned()),
         };
         if left_out.is_empty() && !tenant.owed.any() {

@@ -3,16 +3,32 @@
 use crate::error::IngestError;
 use crate::parts::{self, Part};
 use crate::tenant::Tenant;
-use longhaul_block::{BlockMeta, Coverage, LocalFiles, LonghaulMeta, MergeAccount, Parent, SeriesSource, VerifyReport};
+use longhaul_block::{
+    BlockMeta, BlockWriter, ContentHash, Coverage, ExemplarSource, LocalFiles, LonghaulMeta, Parent, SeriesSource,
+    VerifyReport,
+};
 use longhaul_disk::Fs;
 use longhaul_head::CutView;
 use longhaul_model::{Clock, IdSource, LogId, TimeRange};
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The local log has one partition.
 pub(crate) const PARTITION: u32 = 0;
+
+/// What is in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Content {
+    content_hash: ContentHash,
+    exemplars: u64,
+}
+
+impl Content {
+    fn of(meta: &BlockMeta) -> Self {
+        let content_hash = meta.longhaul.as_ref().map(|longhaul| longhaul.content_hash).unwrap_or_default();
+        Self { content_hash, exemplars: meta.exemplars() }
+    }
+}
 
 /// Writes blocks below the data directory. All of its work blocks.
 #[derive(Debug)]
@@ -29,8 +45,11 @@ impl PartWriter {
     pub(crate) fn write_view(&self, tenant: &Tenant, view: &CutView, log_id: LogId) -> Result<Part, IngestError> {
         let coverage =
             Coverage { log_id, partition: PARTITION, range: view.range(), from: view.from(), to: view.through() };
-        let series: SeriesSource<'_> = Box::new(view.series().map(Ok));
-        self.write(&tenant.parts_dir, self.seed(tenant, vec![coverage]), series, |_, _| Ok(()))
+        self.write(&tenant.parts_dir, self.seed(tenant, vec![coverage]), |writer| {
+            view.series().try_for_each(|series| writer.push(&series))?;
+            view.exemplars().iter().try_for_each(|(series, exemplar)| writer.push_exemplar(series, exemplar))?;
+            Ok(None)
+        })
     }
 
     /// Writes the merge of `parts`, given in rising precedence, as one block in `into`. With `replaces` its meta names
@@ -49,25 +68,24 @@ impl PartWriter {
             meta.compaction.parents = parts.iter().map(|part| parent(part.block.meta())).collect();
         }
         let mut sources: Vec<SeriesSource<'_>> = Vec::with_capacity(parts.len());
+        let mut exemplar_sources: Vec<ExemplarSource<'_>> = Vec::with_capacity(parts.len());
         for part in parts {
             let series = part.block.select(&[], TimeRange::ALL).map_err(IngestError::part(&part.dir))?;
             sources.push(Box::new(series.into_series()));
+            let exemplars = part.block.exemplars(&[], TimeRange::ALL).map_err(IngestError::part(&part.dir))?;
+            exemplar_sources.push(Box::new(exemplars));
         }
         let mut merge = longhaul_block::merge(sources, self.chunk_samples_max);
-        let account = Cell::new(MergeAccount::default());
-        let series = std::iter::from_fn(|| {
-            let next = merge.next();
-            account.set(merge.account());
-            next
-        });
-        self.write(into, meta, series, |dir, meta| {
-            let account = account.get();
-            let expected = account.hash_in.minus(account.hash_duplicates);
-            if meta.longhaul.as_ref().is_some_and(|longhaul| longhaul.content_hash == expected) {
-                Ok(())
-            } else {
-                Err(IngestError::Unsound { dir: dir.to_owned(), reason: "samples were lost in the merge".into() })
-            }
+        let mut exemplars = longhaul_block::union_exemplars(exemplar_sources);
+        let exemplars_in: u64 = parts.iter().map(|part| part.block.meta().exemplars()).sum();
+        self.write(into, meta, |writer| {
+            merge.by_ref().try_for_each(|series| writer.push(&series?))?;
+            exemplars.by_ref().try_for_each(|next| {
+                let (series, exemplar) = next?;
+                writer.push_exemplar(&series, &exemplar)
+            })?;
+            let content_hash = merge.account().hash_out();
+            Ok(Some(Content { content_hash, exemplars: exemplars_in - exemplars.duplicates() }))
         })
     }
 
@@ -78,26 +96,32 @@ impl PartWriter {
         meta
     }
 
-    /// Writes a block beside its final place, verifies it as it lies on disk, and gives it its name.
+    /// Writes a block beside its final place, verifies it as it lies on disk, and gives it its name. `fill` says what must
+    /// be in it, as far as that is known apart from what is written.
     fn write(
         &self,
         into: &Path,
         meta: BlockMeta,
-        series: impl Iterator<Item = longhaul_block::Result<longhaul_chunk::SeriesChunks>>,
-        check: impl FnOnce(&Path, &BlockMeta) -> Result<(), IngestError>,
+        fill: impl FnOnce(&mut BlockWriter) -> longhaul_block::Result<Option<Content>>,
     ) -> Result<Part, IngestError> {
         self.make_dir(into)?;
         let fs = &self.fs;
         let (unfinished, dir) = parts::directories(into, meta.ulid);
-        let written = longhaul_block::write(fs.clone(), &unfinished, meta, series)
-            .map_err(IngestError::part(&dir))
-            .and_then(|meta| {
-                check(&dir, &meta)?;
-                verify(fs, &unfinished, &meta)?;
-                fs.rename(&unfinished, &dir).map_err(IngestError::io("rename", &unfinished))?;
-                fs.sync_dir(into).map_err(IngestError::io("sync", into))?;
-                Part::open(fs, dir.clone())
-            });
+        let filled = || {
+            let mut writer = BlockWriter::create(fs.clone(), &unfinished, meta)?;
+            let expected = fill(&mut writer)?;
+            Ok((writer.finish()?, expected))
+        };
+        let written = filled().map_err(IngestError::part(&dir)).and_then(|(meta, expected)| {
+            if expected.is_some_and(|expected| expected != Content::of(&meta)) {
+                let reason = "samples or exemplars were lost in the merge".to_owned();
+                return Err(IngestError::Unsound { dir: dir.clone(), reason });
+            }
+            verify(fs, &unfinished, &meta)?;
+            fs.rename(&unfinished, &dir).map_err(IngestError::io("rename", &unfinished))?;
+            fs.sync_dir(into).map_err(IngestError::io("sync", into))?;
+            Part::open(fs, dir.clone())
+        });
         if written.is_err() {
             // What is left of it in spite of this does no harm: a start removes what has no name of its own yet, and
             // what has holds what it says.

@@ -288,6 +288,10 @@ impl Replay<'_> {
                 judged(index, tenant.head.apply_any(series, sample.clone(), offset, &tenant.parts));
             }
         }
+        for exemplar in entry.exemplars.iter().filter(|it| !replayed.is_covered(it.t_ms, offset, self.log_id)) {
+            let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
+            tenant.head.apply_exemplar(series, exemplar.clone(), offset);
+        }
         applied
     }
 

@@ -32,7 +32,10 @@ pub enum Cause {
     DuplicateTimestamp,
     SeriesLimit,
     InvalidHistogram,
-    Exemplars,
+    ExemplarTime,
+    ExemplarLabels,
+    ExemplarLabelsTooLong,
+    ExemplarLimit,
 }
 
 impl Cause {
@@ -58,8 +61,16 @@ impl Cause {
             Self::DuplicateTimestamp => "err-longhaul-sample-duplicate-timestamp",
             Self::SeriesLimit => "err-longhaul-max-series-per-tenant",
             Self::InvalidHistogram => "err-longhaul-invalid-native-histogram",
-            Self::Exemplars => "err-longhaul-exemplars-not-supported",
+            Self::ExemplarTime => "err-longhaul-exemplar-timestamp-invalid",
+            Self::ExemplarLabels => "err-longhaul-exemplar-labels-invalid",
+            Self::ExemplarLabelsTooLong => "err-longhaul-exemplar-labels-too-long",
+            Self::ExemplarLimit => "err-longhaul-max-exemplars-per-tenant",
         }
+    }
+
+    /// Whether it is an exemplar that was refused, and no sample.
+    pub fn is_of_exemplars(self) -> bool {
+        matches!(self, Self::ExemplarTime | Self::ExemplarLabels | Self::ExemplarLabelsTooLong | Self::ExemplarLimit)
     }
 
     fn text(self) -> &'static str {
@@ -86,7 +97,16 @@ impl Cause {
                                   samples of known series are still stored (`limits.series_max`, `memory.series_budget`)"
             }
             Self::InvalidHistogram => "the native histogram does not add up",
-            Self::Exemplars => "exemplars cannot be stored by this version",
+            Self::ExemplarTime => {
+                "the timestamp of an exemplar is further ahead of now than `limits.future_max` allows, or older than \
+                 `limits.retention` or `limits.out_of_order_max_age` do"
+            }
+            Self::ExemplarLabels => "the labels of an exemplar are not UTF-8, or have an empty name or one twice",
+            Self::ExemplarLabelsTooLong => "the labels of an exemplar have more than 128 characters",
+            Self::ExemplarLimit => {
+                "the tenant has as many exemplars in memory as `limits.exemplars_max` allows; they leave it when their \
+                 range is cut"
+            }
         }
     }
 }

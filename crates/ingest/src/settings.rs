@@ -60,6 +60,8 @@ pub struct IngestSettings {
 pub struct WriteLimits {
     /// Series in memory per tenant.
     pub series_max: Option<u64>,
+    /// Exemplars in memory per tenant, about: requests that come at once may exceed it by what they carry.
+    pub exemplars_max: usize,
     /// Labels of a series.
     pub label_names_max: usize,
     /// Bytes of a label name.
@@ -80,6 +82,7 @@ impl Default for WriteLimits {
     fn default() -> Self {
         Self {
             series_max: None,
+            exemplars_max: 200_000,
             label_names_max: 40,
             label_name_bytes_max: 256,
             label_value_bytes_max: 2048,

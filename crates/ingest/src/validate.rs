@@ -4,7 +4,7 @@ use crate::refusal::Cause;
 use crate::settings::WriteLimits;
 use longhaul_model::histogram::SCHEMA_MAX;
 use longhaul_model::write_batch::HistogramValue;
-use longhaul_model::{HistogramError, LabelSection, METRIC_NAME, Value};
+use longhaul_model::{HistogramError, LabelSection, Labels, METRIC_NAME, Value};
 use std::sync::Arc;
 
 /// The earliest time that can be stored: the first millisecond of the year 1. Older ones are a sender's mistake, and
@@ -39,6 +39,9 @@ impl TimeWindow {
 /// The finest schema that any sender knows (Prometheus `model/histogram`): what is beyond is a mistake.
 const FINEST_SCHEMA_SENT: i32 = 52;
 
+/// Characters that the names and values of an exemplar's labels have together at most (OpenMetrics, "Exemplars").
+const EXEMPLAR_CHARACTERS_MAX: usize = 128;
+
 /// A histogram as it is stored: valid, and at most of the finest schema that queries know; a finer one is made coarser.
 pub(crate) fn histogram(value: &HistogramValue) -> Result<Value, HistogramError> {
     let is_finer = |schema: i32| schema > SCHEMA_MAX && schema <= FINEST_SCHEMA_SENT;
@@ -64,21 +67,7 @@ pub(crate) fn histogram(value: &HistogramValue) -> Result<Value, HistogramError>
 
 /// Takes a label section apart: sorted pairs without empty values, checked against the limits.
 pub(crate) fn labels<'a>(section: LabelSection<'a>, limits: &WriteLimits) -> Result<Vec<(&'a str, &'a str)>, Cause> {
-    let mut pairs = Vec::with_capacity(16);
-    for pair in section.pairs() {
-        let (name, value) = pair.map_err(|_| Cause::MalformedLabels)?;
-        let name = std::str::from_utf8(name).map_err(|_| Cause::InvalidUtf8)?;
-        let value = std::str::from_utf8(value).map_err(|_| Cause::InvalidUtf8)?;
-        if name.is_empty() {
-            return Err(Cause::EmptyLabelName);
-        }
-        pairs.push((name, value));
-    }
-    pairs.sort_unstable();
-    if pairs.windows(2).any(|two| two[0].0 == two[1].0) {
-        return Err(Cause::DuplicateLabelName);
-    }
-    pairs.retain(|(_, value)| !value.is_empty());
+    let pairs = sorted_pairs(section)?;
     if !pairs.iter().any(|(name, _)| *name == METRIC_NAME) {
         return Err(Cause::MissingMetricName);
     }
@@ -94,6 +83,36 @@ pub(crate) fn labels<'a>(section: LabelSection<'a>, limits: &WriteLimits) -> Res
     if pairs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > limits.label_set_bytes_max {
         return Err(Cause::LabelSetTooLarge);
     }
+    Ok(pairs)
+}
+
+/// Takes the label section of an exemplar apart; there may be none.
+pub(crate) fn exemplar_labels(section: LabelSection<'_>) -> Result<Labels, Cause> {
+    let pairs = sorted_pairs(section).map_err(|_| Cause::ExemplarLabels)?;
+    let characters: usize = pairs.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+    if characters > EXEMPLAR_CHARACTERS_MAX {
+        return Err(Cause::ExemplarLabelsTooLong);
+    }
+    Ok(Labels::from_sorted(pairs))
+}
+
+/// The pairs of a section sorted by name, without empty values.
+fn sorted_pairs(section: LabelSection<'_>) -> Result<Vec<(&str, &str)>, Cause> {
+    let mut pairs = Vec::with_capacity(16);
+    for pair in section.pairs() {
+        let (name, value) = pair.map_err(|_| Cause::MalformedLabels)?;
+        let name = std::str::from_utf8(name).map_err(|_| Cause::InvalidUtf8)?;
+        let value = std::str::from_utf8(value).map_err(|_| Cause::InvalidUtf8)?;
+        if name.is_empty() {
+            return Err(Cause::EmptyLabelName);
+        }
+        pairs.push((name, value));
+    }
+    pairs.sort_unstable();
+    if pairs.windows(2).any(|two| two[0].0 == two[1].0) {
+        return Err(Cause::DuplicateLabelName);
+    }
+    pairs.retain(|(_, value)| !value.is_empty());
     Ok(pairs)
 }
 
@@ -143,6 +162,23 @@ mod tests {
         assert_eq!(check(&[("__name__", "up"), ("abc", "1")], &limits), Err(Cause::LabelSetTooLarge));
         assert_eq!(labels(LabelSection::new(&[0x0a, 3, 0x0a, 1, 0xff]), &limits), Err(Cause::InvalidUtf8));
         assert_eq!(labels(LabelSection::new(&[0x0a, 9]), &limits), Err(Cause::MalformedLabels));
+    }
+
+    #[test]
+    fn labels_of_exemplars_are_bounded_by_their_characters() {
+        let check = |pairs: &[(&str, &str)]| {
+            let mut bytes = Vec::new();
+            pairs.iter().for_each(|(name, value)| LabelSection::push(&mut bytes, name, value));
+            exemplar_labels(LabelSection::new(&bytes))
+        };
+        assert_eq!(check(&[]), Ok(Labels::empty()));
+        assert_eq!(check(&[("b", "2"), ("a", ""), ("c", "ä")]), Ok(Labels::from_pairs([("b", "2"), ("c", "ä")])));
+        let (longest, longer) = ("ä".repeat(120), "ä".repeat(121));
+        assert!(check(&[("trace_id", &longest)]).is_ok());
+        assert_eq!(check(&[("trace_id", &longer)]), Err(Cause::ExemplarLabelsTooLong));
+        assert_eq!(check(&[("a", "1"), ("a", "2")]), Err(Cause::ExemplarLabels));
+        assert_eq!(check(&[("", "1")]), Err(Cause::ExemplarLabels));
+        assert_eq!(exemplar_labels(LabelSection::new(&[0x0a, 9])), Err(Cause::ExemplarLabels));
     }
 
     #[test]

@@ -31,18 +31,20 @@ pub(crate) enum Kind {
     Seal = 4,
     /// A batch of samples of any kind: of histograms, or of floats of which is known since when they count.
     Mixed = 6,
+    /// A batch of samples of any kind, with exemplars.
+    Exemplars = 7,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Series, Self::Samples, Self::Refusals, Self::Seal, Self::Mixed]
+        [Self::Series, Self::Samples, Self::Refusals, Self::Seal, Self::Mixed, Self::Exemplars]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
 
     /// Whether frames of this kind have an offset of their own.
     pub(crate) fn is_counted(self) -> bool {
-        matches!(self, Self::Samples | Self::Refusals | Self::Mixed)
+        matches!(self, Self::Samples | Self::Refusals | Self::Mixed | Self::Exemplars)
     }
 }
 

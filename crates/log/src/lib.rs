@@ -14,6 +14,7 @@ mod thread;
 mod writer;
 
 mod definitions;
+mod exemplars;
 mod frame;
 mod mixed;
 mod page;
@@ -38,7 +39,7 @@ pub use settings::{LogSettings, SyncMode};
 pub use thread::{LocalLog, Rejected, Rejection};
 pub use writer::{Counters, Writer};
 
-use longhaul_model::{Measurement, Sample, TenantId};
+use longhaul_model::{Exemplar, Measurement, Sample, TenantId};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +75,14 @@ pub trait Batch: Send + 'static {
     }
     /// An entry's samples that are no plain floats: histograms, and floats of which is known since when they count.
     fn others(&self, _entry: usize) -> &[Measurement] {
+        &[]
+    }
+    /// Whether any entry has exemplars.
+    fn has_exemplars(&self) -> bool {
+        false
+    }
+    /// An entry's exemplars.
+    fn exemplars(&self, _entry: usize) -> &[Exemplar] {
         &[]
     }
 }

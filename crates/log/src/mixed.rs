@@ -6,7 +6,7 @@
 //!
 //! Invariant: histograms were validated before they get here, so that their spans say how many buckets follow.
 
-use crate::samples::{SAMPLES_MAX, SampleColumns, ValueWriter, push_column, read, read_column, read_values};
+use crate::samples::{self, SAMPLES_MAX, SampleColumns, ValueWriter, push_column, read_column, read_values};
 use crate::varint::{Input, push, push_signed};
 use crate::{Batch, LogError};
 use longhaul_model::{BucketSpan, CounterResetHint, FloatHistogram, Histogram, Measurement, TenantId, Value};
@@ -64,29 +64,35 @@ pub(crate) fn encode<B: Batch>(batch: &B, out: &mut Vec<u8>) -> Result<(), LogEr
 /// Reads the payload of a mixed frame; `None` if it is anything else.
 pub(crate) fn decode(payload: &[u8]) -> Option<(TenantId, SampleColumns, Others)> {
     let mut input = Input(payload);
-    let (tenant, columns) = read(&mut input)?;
+    let decoded = read(&mut input)?;
+    input.is_empty().then_some(decoded)
+}
+
+/// Reads it from the front of `input`.
+pub(crate) fn read(input: &mut Input<'_>) -> Option<(TenantId, SampleColumns, Others)> {
+    let (tenant, columns) = samples::read(input)?;
     let mut others = Others::default();
     let mut total = 0usize;
-    for count in read_column(&mut input, columns.series.len())? {
+    for count in read_column(input, columns.series.len())? {
         let count = u32::try_from(count).ok()?;
         total = total.checked_add(count as usize).filter(|total| *total <= SAMPLES_MAX)?;
         others.counts.push(count);
     }
-    let kinds = read_column(&mut input, total)?;
-    let times = sums(read_column(&mut input, total)?);
-    let starts = sums(read_column(&mut input, total)?);
-    let floats = read_values(&mut input, kinds.iter().filter(|kind| **kind == FLOAT).count())?;
+    let kinds = read_column(input, total)?;
+    let times = sums(read_column(input, total)?);
+    let starts = sums(read_column(input, total)?);
+    let floats = read_values(input, kinds.iter().filter(|kind| **kind == FLOAT).count())?;
     let (mut floats, mut bounds) = (floats.into_iter(), Arc::default());
     for ((kind, t_ms), start_ms) in kinds.into_iter().zip(times).zip(starts) {
         let value = match kind {
             FLOAT => Value::Float(floats.next()?),
-            INTEGER_HISTOGRAM => Value::Histogram(Arc::new(read_integer(&mut input, &mut bounds)?)),
-            FLOAT_HISTOGRAM => Value::FloatHistogram(Arc::new(read_float(&mut input, &mut bounds)?)),
+            INTEGER_HISTOGRAM => Value::Histogram(Arc::new(read_integer(input, &mut bounds)?)),
+            FLOAT_HISTOGRAM => Value::FloatHistogram(Arc::new(read_float(input, &mut bounds)?)),
             _ => return None,
         };
         others.samples.push(Measurement { t_ms, start_ms, value });
     }
-    input.is_empty().then_some((tenant, columns, others))
+    Some((tenant, columns, others))
 }
 
 fn kind_of(value: &Value) -> i64 {
@@ -97,11 +103,11 @@ fn kind_of(value: &Value) -> i64 {
     }
 }
 
-fn deltas(numbers: impl Iterator<Item = i64>) -> Vec<i64> {
+pub(crate) fn deltas(numbers: impl Iterator<Item = i64>) -> Vec<i64> {
     numbers.scan(0i64, |before, number| Some(number.wrapping_sub(std::mem::replace(before, number)))).collect()
 }
 
-fn sums(mut deltas: Vec<i64>) -> Vec<i64> {
+pub(crate) fn sums(mut deltas: Vec<i64>) -> Vec<i64> {
     let mut sum = 0i64;
     for delta in &mut deltas {
         sum = sum.wrapping_add(*delta);

@@ -5,8 +5,8 @@ use crate::definitions::Definitions;
 use crate::frame::Kind;
 use crate::reader::{FrameReader, Step};
 use crate::recover::ReadySegment;
-use crate::{LogError, Offset, mixed, refusals, samples};
-use longhaul_model::{Labels, Measurement, Sample, TenantId};
+use crate::{LogError, Offset, exemplars, mixed, refusals, samples};
+use longhaul_model::{Exemplar, Labels, Measurement, Sample, TenantId};
 use std::sync::Arc;
 
 /// One frame of the log.
@@ -50,6 +50,8 @@ pub struct ReplaySeries {
     pub samples: Vec<Sample>,
     /// Its other samples, in the order of the batch; refusals count them behind the floats.
     pub others: Vec<Measurement>,
+    /// Its exemplars, which are never refused.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// Iterates over the records of a log. After an error there is nothing more.
@@ -73,7 +75,7 @@ impl Replay {
         Self { segments, next_segment: 0, current: None, samples_without_series: 0 }
     }
 
-    /// Samples met so far whose series definition is lost in both its places.
+    /// Samples and exemplars met so far whose series definition is lost in both its places.
     pub fn samples_without_series(&self) -> u64 {
         self.samples_without_series
     }
@@ -98,7 +100,7 @@ impl Replay {
                 }
                 Step::Frame { kind: Kind::Samples, head, .. } => {
                     if let Some((tenant, columns)) = samples::decode(current.reader.payload()) {
-                        let (series, lost) = current.series(&columns, mixed::Others::default());
+                        let (series, lost) = current.series(&columns, Default::default(), Default::default());
                         self.samples_without_series += lost;
                         return Ok(Some(Record { offset: head.offset, tenant, kind: RecordKind::Samples(series) }));
                     }
@@ -106,11 +108,19 @@ impl Replay {
                 }
                 Step::Frame { kind: Kind::Mixed, head, .. } => {
                     if let Some((tenant, columns, others)) = mixed::decode(current.reader.payload()) {
-                        let (series, lost) = current.series(&columns, others);
+                        let (series, lost) = current.series(&columns, others, Default::default());
                         self.samples_without_series += lost;
                         return Ok(Some(Record { offset: head.offset, tenant, kind: RecordKind::Samples(series) }));
                     }
                     tracing::error!(offset = head.offset, "a batch of histograms in the log cannot be decoded");
+                }
+                Step::Frame { kind: Kind::Exemplars, head, .. } => {
+                    if let Some((tenant, columns, others, exemplars)) = exemplars::decode(current.reader.payload()) {
+                        let (series, lost) = current.series(&columns, others, exemplars);
+                        self.samples_without_series += lost;
+                        return Ok(Some(Record { offset: head.offset, tenant, kind: RecordKind::Samples(series) }));
+                    }
+                    tracing::error!(offset = head.offset, "a batch with exemplars in the log cannot be decoded");
                 }
             }
         }
@@ -147,15 +157,24 @@ impl Current {
     }
 
     /// The series of a batch, and how many samples have none.
-    fn series(&mut self, columns: &samples::SampleColumns, others: mixed::Others) -> (Vec<ReplaySeries>, u64) {
+    fn series(
+        &mut self,
+        columns: &samples::SampleColumns,
+        others: mixed::Others,
+        exemplars: exemplars::Exemplars,
+    ) -> (Vec<ReplaySeries>, u64) {
         let (mut series, mut lost) = (Vec::with_capacity(columns.series.len()), 0);
         let mut rest = columns.times.iter().zip(&columns.values).map(|(t_ms, value)| Sample::new(*t_ms, *value));
         let mut rest_of_others = others.samples.into_iter();
         let mut others_counts = others.counts.into_iter();
+        let mut rest_of_exemplars = exemplars.exemplars.into_iter();
+        let mut exemplars_counts = exemplars.counts.into_iter();
         for (entry, (number, count)) in columns.series.iter().zip(&columns.counts).enumerate() {
             let samples: Vec<Sample> = rest.by_ref().take(*count as usize).collect();
             let others_count = others_counts.next().unwrap_or(0);
             let others: Vec<Measurement> = rest_of_others.by_ref().take(others_count as usize).collect();
+            let exemplars_count = exemplars_counts.next().unwrap_or(0);
+            let exemplars: Vec<Exemplar> = rest_of_exemplars.by_ref().take(exemplars_count as usize).collect();
             match self.definitions.labels(*number) {
                 Some(labels) => series.push(ReplaySeries {
                     entry: entry as u32,
@@ -164,8 +183,9 @@ impl Current {
                     segment: self.number,
                     samples,
                     others,
+                    exemplars,
                 }),
-                None => lost += u64::from(*count) + u64::from(others_count),
+                None => lost += u64::from(*count) + u64::from(others_count) + u64::from(exemplars_count),
             }
         }
         (series, lost)

@@ -53,7 +53,7 @@ pub(crate) fn scan(segment: &SegmentFile, end_bytes: u64, base: Offset) -> Resul
                         Some(decoded) => scan.refusals.push((decoded.batch, reader.payload().into())),
                         None => scan.report(segment, at, DamageReason::FrameContent, 1),
                     },
-                    Kind::Samples | Kind::Mixed | Kind::Seal => {}
+                    Kind::Samples | Kind::Mixed | Kind::Exemplars | Kind::Seal => {}
                 }
             }
             Step::Bad { at, reason, head } => {

@@ -9,7 +9,9 @@ use crate::frame::{Kind, PAYLOAD_BYTES_MAX};
 use crate::open_segment::OpenSegment;
 use crate::samples::{self, Scratch};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentList, remove};
-use crate::{Append, Batch, Delivery, LogError, LogSettings, Offset, SegmentInfo, SyncMode, mixed, refusals};
+use crate::{
+    Append, Batch, Delivery, LogError, LogSettings, Offset, SegmentInfo, SyncMode, exemplars, mixed, refusals,
+};
 use longhaul_model::LogId;
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -61,6 +63,15 @@ enum Fate {
     Laid(Offset),
     Failed(Arc<LogError>),
     NothingToLay,
+}
+
+/// The kind of frame that has room for all of a batch: each has what the one before it has, and something more.
+fn kind_of<B: Batch>(batch: &B) -> Kind {
+    match (batch.has_exemplars(), batch.is_mixed()) {
+        (true, _) => Kind::Exemplars,
+        (false, true) => Kind::Mixed,
+        (false, false) => Kind::Samples,
+    }
 }
 
 impl LogState {
@@ -139,8 +150,7 @@ impl<B: Batch, M> Writer<B, M> {
         self.last_offset += 1; // I-LOG-1: not taken back if the frame comes to nothing
         if let Append::Batch(batch) = append {
             segment.lay_definitions(batch);
-            let kind = if batch.is_mixed() { Kind::Mixed } else { Kind::Samples };
-            segment.lay(kind, self.last_offset, &self.payload);
+            segment.lay(kind_of(batch), self.last_offset, &self.payload);
         } else {
             segment.lay(Kind::Refusals, self.last_offset, &self.payload);
         }
@@ -152,8 +162,12 @@ impl<B: Batch, M> Writer<B, M> {
         match append {
             Append::Batch(batch) => {
                 samples::encode(batch, &mut self.scratch, &mut self.payload)?;
-                if batch.is_mixed() {
+                let kind = kind_of(batch);
+                if kind != Kind::Samples {
                     mixed::encode(batch, &mut self.payload)?;
+                }
+                if kind == Kind::Exemplars {
+                    exemplars::encode(batch, &mut self.payload)?;
                 }
             }
             Append::Refusals(refusals, _) => refusals::encode(refusals, &mut self.payload)?,

@@ -23,7 +23,7 @@ pub mod source;
 mod token;
 pub mod value;
 
-pub use budget::{Budget, BudgetLimits, CancelFlag};
+pub use budget::{Budget, BudgetLimits, CancelFlag, Held};
 pub use engine::{Engine, EngineSettings, QueryError, QueryRequest};
 pub use error::{DurationError, ParseError, ParseErrors, Position};
 pub use parser::{parse, parse_selector};

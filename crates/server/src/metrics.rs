@@ -88,9 +88,10 @@ impl std::fmt::Debug for IngestCollector {
 impl Collector for IngestCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (metrics, totals) = (self.ingester.metrics(), self.ingester.totals());
-        let counters: [(&str, &str, &AtomicU64); 11] = [
+        let counters: [(&str, &str, &AtomicU64); 12] = [
             ("samples_stored", "Samples stored", &metrics.samples_stored),
             ("samples_duplicate", "Samples that were there already", &metrics.samples_duplicate),
+            ("exemplars_stored", "Exemplars stored", &metrics.exemplars_stored),
             ("samples_refused", "Samples, histograms and exemplars refused", &metrics.samples_refused),
             ("writes_turned_away", "Writes answered with 503", &metrics.requests_turned_away),
             ("parts_written", "Parts cut from heads", &metrics.parts_written),
@@ -108,7 +109,8 @@ impl Collector for IngestCollector {
             ("tenants", "Tenants in memory", totals.tenants as u64),
             ("head_series", "Series in memory", totals.series),
             ("head_samples", "Samples in memory", totals.samples),
-            ("head_chunk_bytes", "Bytes of chunks in memory", totals.chunk_bytes),
+            ("head_exemplars", "Exemplars in memory", totals.exemplars),
+            ("head_chunk_bytes", "Bytes of chunks and exemplars in memory", totals.chunk_bytes),
             ("head_series_bytes", "Bytes of labels, postings and tables in memory", totals.series_bytes),
             ("parts", "Local parts", totals.parts as u64),
             ("log_bytes", "Bytes of log on disk", totals.log_bytes),

@@ -58,9 +58,10 @@ proptest! {
             for block in &made {
                 site.make(block).await;
             }
-            let before = site.read().await;
+            let (before, exemplars_before) = (site.read().await, site.exemplars().await);
             let report = site.compactor("work").compact(None).await.unwrap();
             assert_eq!(site.read().await, before);
+            assert_eq!(site.exemplars().await, exemplars_before);
             site.verify(&[]).await;
             let samples: u64 = made.iter().flat_map(|block| block.series.values()).map(|it| it.len() as u64).sum();
             let left: u64 = before.values().map(|samples| samples.len() as u64).sum();

@@ -2,16 +2,17 @@
 
 use crate::{CompactSettings, Compactor, CompactorParts};
 use longhaul_block::{
-    Block, BlockError, BlockMeta, Compaction, ContentHash, Coverage, LocalFiles, LonghaulMeta, VerifyReport,
+    Block, BlockError, BlockMeta, BlockWriter, Compaction, ContentHash, Coverage, LocalFiles, LonghaulMeta,
+    VerifyReport,
 };
 use longhaul_bucket::{LiveBlock, Manifest, OperationId, Store, TenantStore};
 use longhaul_chunk::{SeriesChunks, decode_any, encode};
 use longhaul_disk::{Fs, RealFs};
-use longhaul_model::{BlockId, IdSource, Labels, LogId, ManualClock, Measurement, TenantId, TimeRange};
+use longhaul_model::{BlockId, Exemplar, IdSource, Labels, LogId, ManualClock, Measurement, TenantId, TimeRange};
 use object_store::memory::InMemory;
 use object_store::{ObjectStoreExt, path::Path as Key};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -127,14 +128,34 @@ impl Site {
         meta.compaction = Compaction { level: 1, sources: vec![id], ..Compaction::default() };
         let coverage = Coverage { log_id: LogId::nil(), partition: 0, range, from: made.to - 1, to: made.to };
         meta.longhaul = Some(LonghaulMeta { coverage: vec![coverage], ..LonghaulMeta::new(tenant()) });
-        let series = made.series.iter().map(|(labels, samples)| {
+        let dir = self.dir.path().join("made").join(id.to_string());
+        let mut writer = BlockWriter::create(self.fs.clone(), &dir, meta).unwrap();
+        for (labels, samples) in &made.series {
             let mut chunks = Vec::new();
             encode(samples.iter().cloned(), 20, &mut chunks);
-            Ok(SeriesChunks { labels: labels.clone(), chunks })
-        });
-        let dir = self.dir.path().join("made").join(id.to_string());
-        longhaul_block::write(self.fs.clone(), &dir, meta, series).unwrap();
+            writer.push(&SeriesChunks { labels: labels.clone(), chunks }).unwrap();
+            for exemplar in samples.iter().filter_map(exemplar_at) {
+                writer.push_exemplar(labels, &exemplar).unwrap();
+            }
+        }
+        writer.finish().unwrap();
         dir
+    }
+
+    /// The exemplars of all live blocks.
+    pub(super) async fn exemplars(&self) -> BTreeSet<(Labels, Exemplar)> {
+        let (store, manifest) = (self.tenant_store(), self.manifest().await);
+        let mut all = BTreeSet::new();
+        for live in &manifest.blocks {
+            let meta = store.block_meta(live.address()).await.unwrap();
+            let files = store.block_files(live.address(), Handle::current());
+            let read = move || {
+                let exemplars = Block::open(files, meta).unwrap().exemplars(&[], TimeRange::ALL).unwrap();
+                exemplars.map(Result::unwrap).collect::<Vec<_>>()
+            };
+            all.extend(tokio::task::spawn_blocking(read).await.unwrap());
+        }
+        all
     }
 
     /// Puts other bytes in an object's place.
@@ -214,6 +235,12 @@ fn read_block(block: &Block) -> Result<Content, BlockError> {
         }
     }
     Ok(content)
+}
+
+/// Every minute has one, the same in whichever block.
+fn exemplar_at(sample: &Measurement) -> Option<Exemplar> {
+    let labels = Labels::from_pairs([("trace_id", sample.t_ms.to_string().as_str())]);
+    (sample.t_ms % 60_000 == 0).then_some(Exemplar { t_ms: sample.t_ms, value: 0.5, labels })
 }
 
 /// A sample as it is compared.

@@ -56,7 +56,8 @@ fn first_offsets_follow_cut_abandon_and_release() {
     let state = |range: TimeRange, samples, cutting_samples, first_offset| {
         let found = head.ranges().into_iter().find(|it| it.range == range);
         let found = found.map(|it| RangeState { chunk_bytes: 0, ..it });
-        assert_eq!(found, Some(RangeState { range, samples, cutting_samples, first_offset, chunk_bytes: 0 }));
+        let expected = RangeState { range, samples, exemplars: 0, cutting_samples, first_offset, chunk_bytes: 0 };
+        assert_eq!(found, Some(expected));
     };
     let second = TimeRange::new(RANGE_MS, 2 * RANGE_MS);
     head.apply(&series, sample(10, 1.0), 3, &());

@@ -79,6 +79,7 @@ proptest! {
             tenant: 0,
             entries: entries.iter().map(|(series, list)| (*series, samples(list))).collect(),
             others: vec![Vec::new(); entries.len()],
+            exemplars: vec![Vec::new(); entries.len()],
         };
         let mut out = Vec::new();
         encode(&batch, &mut Scratch::default(), &mut out).unwrap();

@@ -3,6 +3,7 @@
 
 use super::support::*;
 use crate::*;
+use longhaul_model::{Exemplar, Labels};
 use longhaul_testkit::measurements::{KINDS, measurement};
 use longhaul_testkit::sim_fs::{EIO, ENOSPC, FaultPoint, Operation, SimFs};
 use rand::rngs::StdRng;
@@ -57,7 +58,14 @@ impl Workload {
             0 => vec![vec![measurement(self.sent, (self.sent / 3 % i64::from(KINDS)) as u8, 1)]],
             _ => vec![],
         };
-        let batch = self.world.mixed(entries.collect(), others);
+        let exemplars = match self.sent % 4 {
+            1 => {
+                let labels = Labels::from_pairs([("trace_id", self.sent.to_string().as_str())]);
+                vec![vec![Exemplar { t_ms: self.sent, value: 0.5, labels }]]
+            }
+            _ => vec![],
+        };
+        let batch = self.world.mixed(entries.collect(), others).with_exemplars(exemplars);
         self.ledger.sent.push((self.fs.trace_len(), plain(&batch)));
         Append::Batch(batch)
     }

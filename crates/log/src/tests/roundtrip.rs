@@ -5,6 +5,7 @@ use crate::frame::Kind;
 use crate::open_segment::COPY_DISTANCE_BYTES;
 use crate::*;
 use longhaul_disk::Fs;
+use longhaul_model::{Exemplar, Labels};
 use longhaul_testkit::measurements::{KINDS, measurement};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Batch(Vec<(u32, Vec<Sample>)>, Vec<Vec<Measurement>>),
+    Batch(Vec<(u32, Vec<Sample>)>, Vec<Vec<Measurement>>, Vec<Vec<Exemplar>>),
     Refusals(Vec<(u32, u32)>),
     Marker,
     Restart,
@@ -35,11 +36,20 @@ fn any_others() -> impl Strategy<Value = Vec<Vec<Measurement>>> {
     prop_oneof![Just(Vec::new()), proptest::collection::vec(proptest::collection::vec(other, 0..3), 0..10),]
 }
 
+/// The same.
+fn any_exemplars() -> impl Strategy<Value = Vec<Vec<Exemplar>>> {
+    let exemplar = (any::<i64>(), any::<f64>(), "[a-f]{1,3}").prop_map(|(t_ms, value, trace)| {
+        let labels = Labels::from_pairs([("trace_id", trace.as_str())]);
+        Exemplar { t_ms, value, labels }
+    });
+    prop_oneof![Just(Vec::new()), proptest::collection::vec(proptest::collection::vec(exemplar, 0..3), 0..10),]
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     let samples = proptest::collection::vec(any_sample(), 0..4);
     prop_oneof![
-        6 => (proptest::collection::vec((0u32..40, samples), 0..30), any_others())
-            .prop_map(|(entries, others)| Step::Batch(entries, others)),
+        6 => (proptest::collection::vec((0u32..40, samples), 0..30), any_others(), any_exemplars())
+            .prop_map(|(entries, others, exemplars)| Step::Batch(entries, others, exemplars)),
         1 => proptest::collection::vec((0u32..9, 0u32..3), 1..5).prop_map(Step::Refusals),
         1 => Just(Step::Marker),
         1 => Just(Step::Restart),
@@ -57,10 +67,10 @@ proptest! {
         let mut waiting = Vec::new();
         for step in steps {
             match step {
-                Step::Batch(mut entries, others) => {
+                Step::Batch(mut entries, others, exemplars) => {
                     let tenant = entries.first().map_or(0, |entry| world.tenant_of(entry.0));
                     entries.retain(|entry| world.tenant_of(entry.0) == tenant);
-                    waiting.push(Append::Batch(world.mixed(entries, others)));
+                    waiting.push(Append::Batch(world.mixed(entries, others).with_exemplars(exemplars)));
                 }
                 Step::Refusals(samples) => {
                     let tenant = TenantId::parse("tenant-0").unwrap();

@@ -67,7 +67,8 @@ impl World {
     pub(crate) fn batch(self: &Arc<Self>, entries: Vec<(u32, Vec<Sample>)>) -> TestBatch {
         let tenant = entries.first().map_or(0, |entry| self.tenant_of(entry.0));
         let others = vec![Vec::new(); entries.len()];
-        TestBatch { world: Arc::clone(self), tenant, entries, others }
+        let exemplars = vec![Vec::new(); entries.len()];
+        TestBatch { world: Arc::clone(self), tenant, entries, others, exemplars }
     }
 
     /// [`Self::batch`] with other samples beside the floats: of entry n those of number n of `others`.
@@ -93,6 +94,15 @@ pub(crate) struct TestBatch {
     pub(crate) tenant: usize,
     pub(crate) entries: Vec<(u32, Vec<Sample>)>,
     pub(crate) others: Vec<Vec<Measurement>>,
+    pub(crate) exemplars: Vec<Vec<Exemplar>>,
+}
+
+impl TestBatch {
+    /// The same with exemplars: of entry n those of number n.
+    pub(crate) fn with_exemplars(self, mut exemplars: Vec<Vec<Exemplar>>) -> Self {
+        exemplars.resize(self.entries.len(), Vec::new());
+        Self { exemplars, ..self }
+    }
 }
 
 impl Batch for TestBatch {
@@ -131,26 +141,39 @@ impl Batch for TestBatch {
     fn others(&self, entry: usize) -> &[Measurement] {
         &self.others[entry]
     }
+
+    fn has_exemplars(&self) -> bool {
+        self.exemplars.iter().any(|exemplars| !exemplars.is_empty())
+    }
+
+    fn exemplars(&self, entry: usize) -> &[Exemplar] {
+        &self.exemplars[entry]
+    }
 }
 
 /// A record in a form that can be compared: (tenant, entries with labels and the bits of their samples).
 pub(crate) type Plain = (String, Vec<PlainEntry>);
 type PlainEntry = (u32, Labels, Vec<(i64, u64)>);
 
-fn bits(samples: &[Sample], others: &[Measurement]) -> Vec<(i64, u64)> {
+fn bits(samples: &[Sample], others: &[Measurement], exemplars: &[Exemplar]) -> Vec<(i64, u64)> {
     let floats = samples.iter().map(|sample| (sample.t_ms, sample.value.to_bits()));
     let others = others.iter().flat_map(|sample| {
         let mut canonical = Vec::new();
         sample.value.canonical(&mut canonical);
         [(sample.t_ms, sample.start_ms as u64), (canonical.len() as i64, crc32c::crc32c(&canonical).into())]
     });
-    floats.chain(others).collect()
+    let exemplars = exemplars.iter().flat_map(|it| {
+        let labels = it.labels.to_string();
+        [(it.t_ms, it.value.to_bits()), (labels.len() as i64, crc32c::crc32c(labels.as_bytes()).into())]
+    });
+    floats.chain(others).chain(exemplars).collect()
 }
 
 pub(crate) fn plain(batch: &TestBatch) -> Plain {
-    let entries = batch.entries.iter().zip(&batch.others).enumerate();
-    let entries = entries
-        .map(|(entry, ((series, samples), others))| (entry as u32, batch.world.labels(*series), bits(samples, others)));
+    let entries = batch.entries.iter().zip(&batch.others).zip(&batch.exemplars).enumerate();
+    let entries = entries.map(|(entry, (((series, samples), others), exemplars))| {
+        (entry as u32, batch.world.labels(*series), bits(samples, others, exemplars))
+    });
     (batch.tenant().to_string(), entries.collect())
 }
 
@@ -161,7 +184,8 @@ pub(crate) fn replayed(opened: &Opened) -> BTreeMap<Offset, Plain> {
         let record = record.unwrap();
         let plain = match record.kind {
             RecordKind::Samples(series) => {
-                let entry = |it: &ReplaySeries| (it.entry, it.labels.clone(), bits(&it.samples, &it.others));
+                let entry =
+                    |it: &ReplaySeries| (it.entry, it.labels.clone(), bits(&it.samples, &it.others, &it.exemplars));
                 series.iter().map(entry).collect()
             }
             RecordKind::Refusals { batch, samples } => {

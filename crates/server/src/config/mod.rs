@@ -107,6 +107,8 @@ pub enum AuthMode {
 pub struct LimitsConfig {
     /// Series in memory; `unlimited` is the default, the instance's memory still bounds them.
     pub series_max: Limit,
+    /// Exemplars in memory, about; more are refused until those there are have become part of a block.
+    pub exemplars_max: usize,
     /// Series of one request.
     pub series_per_request_max: u32,
     /// Samples of one request.
@@ -293,6 +295,7 @@ impl Default for LimitsConfig {
         let write = WriteLimits::default();
         Self {
             series_max: Limit::Unlimited,
+            exemplars_max: write.exemplars_max,
             series_per_request_max: 100_000,
             samples_per_request_max: 1_000_000,
             label_names_max: write.label_names_max,
@@ -532,6 +535,7 @@ impl Config {
                 Limit::AtMost(count) => Some(count),
                 Limit::Unlimited => None,
             },
+            exemplars_max: limits.exemplars_max,
             label_names_max: limits.label_names_max,
             label_name_bytes_max: limits.label_name_bytes_max,
             label_value_bytes_max: limits.label_value_bytes_max,

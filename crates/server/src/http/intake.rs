@@ -11,6 +11,7 @@ use longhaul_ingest::{Cause, Inflight, Refusals, WriteError, WriteReport};
 use longhaul_model::TenantId;
 use longhaul_wire::remote_write::DecodeLimits;
 use longhaul_wire::{Decoded, Reason, WireError};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What a sender is asked to wait before it tries again, seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
@@ -83,12 +84,15 @@ pub(crate) fn limits(app: &App) -> DecodeLimits {
 /// Stores what was decoded.
 pub(crate) async fn store(app: &App, tenant: &TenantId, decoded: Decoded) -> Result<Stored, IntakeError> {
     let Decoded { batch, refused } = decoded;
-    let WriteReport { stored, histograms_stored, mut refusals } =
+    let WriteReport { stored, histograms_stored, exemplars_stored, mut refusals } =
         app.ingester.write(tenant, &batch, &app.write_limits).await?;
+    let not_decoded = refused.iter().map(|left_out| left_out.count).sum();
+    app.ingester.metrics().samples_refused.fetch_add(not_decoded, Relaxed);
     for left_out in refused {
         refusals.add(cause(left_out.reason), left_out.count, || left_out.first);
     }
-    Ok(Stored { samples: stored - histograms_stored, histograms: histograms_stored, exemplars: 0, refusals })
+    let samples = stored - histograms_stored;
+    Ok(Stored { samples, histograms: histograms_stored, exemplars: exemplars_stored, refusals })
 }
 
 fn cause(reason: Reason) -> Cause {

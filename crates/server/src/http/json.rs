@@ -3,6 +3,7 @@
 //! A result may hold millions of points, and its text is larger than itself: a body is made chunk by chunk as the
 //! client takes it, and what has been rendered is let go.
 
+mod exemplars;
 mod histogram;
 mod numbers;
 mod query;
@@ -17,6 +18,7 @@ use longhaul_model::Labels;
 use serde::Serialize;
 use std::convert::Infallible;
 
+pub(crate) use exemplars::exemplars;
 pub(crate) use query::{Timings, query_answer};
 pub(crate) use syntax_tree::syntax_tree;
 

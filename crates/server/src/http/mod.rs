@@ -7,6 +7,7 @@ pub(crate) mod body;
 pub(crate) mod cors;
 pub(crate) mod deletion;
 pub(crate) mod error;
+pub(crate) mod exemplars;
 pub(crate) mod expression;
 pub(crate) mod federate;
 pub(crate) mod health;
@@ -53,6 +54,7 @@ fn api() -> Router<AppState> {
     let json = Router::new()
         .merge(query::routes())
         .merge(expression::routes())
+        .merge(exemplars::routes())
         .merge(labels::routes())
         .merge(scraping::routes())
         .merge(rules::routes())

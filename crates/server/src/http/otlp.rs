@@ -13,7 +13,6 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use longhaul_ingest::Cause;
 use longhaul_model::TenantId;
 use longhaul_wire::proto::opentelemetry::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse, Status};
 use longhaul_wire::{WireError, otlp};
@@ -129,7 +128,7 @@ fn malformed(error: std::io::Error) -> IntakeError {
 
 fn answer(format: Format, stored: &Stored) -> Response {
     let causes = stored.refusals.causes().iter();
-    let rejected: u64 = causes.filter(|it| it.cause != Cause::Exemplars).map(|it| it.count).sum();
+    let rejected: u64 = causes.filter(|it| !it.cause.is_of_exemplars()).map(|it| it.count).sum();
     let message = stored.refused();
     if let (true, 0, Some(message)) = (rejected > 0, stored.samples + stored.histograms, &message) {
         let body = failure(format, INVALID_ARGUMENT, message.clone());

@@ -21,10 +21,10 @@ use longhaul_bucket::Store;
 use longhaul_compact::{Collector, CollectorParts, Compactor, CompactorParts};
 use longhaul_disk::RealFs;
 use longhaul_ingest::{Ingester, IngesterParts};
-use longhaul_model::write_batch::{HistogramSample, HistogramValue};
+use longhaul_model::write_batch::{ExemplarEntry, HistogramSample, HistogramValue};
 use longhaul_model::{
-    Clock, IdSource, LabelSection, Labels, ManualClock, Measurement, Sample, SeriesEntry, TenantId, Value as Measured,
-    WriteBatch,
+    Clock, Exemplar, IdSource, LabelSection, Labels, ManualClock, Measurement, Sample, SeriesEntry, TenantId,
+    Value as Measured, WriteBatch,
 };
 use longhaul_promql::engine::{Engine, EngineSettings};
 use longhaul_query::BlockCache;
@@ -141,11 +141,18 @@ impl Server {
 }
 
 impl Server {
-    /// Stores samples of any kind.
-    async fn put(&self, labels: &Labels, samples: Vec<Measurement>) {
+    /// Stores samples of any kind, and exemplars.
+    async fn put(&self, labels: &Labels, samples: Vec<Measurement>, exemplars: &[Exemplar]) {
         let mut section = Vec::new();
         labels.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
-        let mut batch = WriteBatch { buffer: section.into(), ..WriteBatch::default() };
+        let labels = 0..section.len() as u32;
+        let mut batch = WriteBatch::default();
+        for Exemplar { t_ms, value, labels } in exemplars {
+            let start = section.len() as u32;
+            labels.iter().for_each(|(name, value)| LabelSection::push(&mut section, name, value));
+            batch.exemplars.push(ExemplarEntry { labels: start..section.len() as u32, t_ms: *t_ms, value: *value });
+        }
+        batch.buffer = section.into();
         for Measurement { t_ms, start_ms, value } in samples {
             let value = match value {
                 Measured::Float(value) => {
@@ -159,10 +166,10 @@ impl Server {
             batch.histograms.push(HistogramSample { t_ms, start_ms, value });
         }
         batch.series.push(SeriesEntry {
-            labels: 0..batch.buffer.len() as u32,
+            labels,
             samples: 0..batch.samples.len() as u32,
             histograms: 0..batch.histograms.len() as u32,
-            exemplars: 0..0,
+            exemplars: 0..batch.exemplars.len() as u32,
         });
         let report = self.app.ingester.write(&TenantId::anonymous(), &batch, &self.app.write_limits).await.unwrap();
         assert!(report.refusals.is_empty(), "{:?}", report.refusals);

@@ -47,7 +47,7 @@ fn api() -> Category {
 fn tsdb() -> Category {
     listed(&[
         ("delayed_compaction", false),
-        ("exemplar_storage", false),
+        ("exemplar_storage", true),
         ("isolation", true),
         ("native_histograms", true),
     ])

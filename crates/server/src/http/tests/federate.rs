@@ -87,9 +87,9 @@ async fn histograms_are_federated() {
     let at = |t_ms: i64, it: Histogram| Measurement { t_ms, start_ms: 0, value: Value::Histogram(it.into()) };
     let labels = |name: &str| Labels::from_pairs([("__name__", name), ("kind", "native")]);
     let (old, new) = (at(NOW_MS - 15_000, histogram(3, 10.0)), at(NOW_MS, histogram(4, 12.5)));
-    server.put(&labels("sizes"), vec![old, new]).await;
+    server.put(&labels("sizes"), vec![old, new], &[]).await;
     let ended = at(NOW_MS, histogram(0, f64::from_bits(STALE_NAN_BITS)));
-    server.put(&labels("ended"), vec![at(NOW_MS - 15_000, histogram(1, 1.0)), ended]).await;
+    server.put(&labels("ended"), vec![at(NOW_MS - 15_000, histogram(1, 1.0)), ended], &[]).await;
     for place in ["the head", "the bucket"] {
         let query = "match[]=%7Bkind%3D%22native%22%7D";
         assert_eq!(federate(&server, query, "text/plain").await.body, "", "{place}");

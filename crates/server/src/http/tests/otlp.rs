@@ -108,7 +108,6 @@ async fn the_vectors_are_answered_and_read_back() {
         if expect["code"] == 200 {
             assert_eq!(answer.status, StatusCode::OK, "{case}: {}", answer.body);
             let told = ExportMetricsServiceResponse::decode(answer.bytes).unwrap();
-            // Where nothing keeps exemplars the sender is told so, beside the samples that are stored.
             let rejected = told.partial_success.map_or(0, |told| told.rejected_data_points);
             assert_eq!(rejected, 0, "{case}");
         } else {

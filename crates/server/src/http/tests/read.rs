@@ -225,7 +225,7 @@ async fn histograms_are_read_in_both_layouts() {
     let server = Server::start(Config::default()).await;
     load(&server).await;
     let labels = Labels::from_pairs([("__name__", "mixed")]);
-    server.put(&labels, mixed()).await;
+    server.put(&labels, mixed(), &[]).await;
     let range = TimeRange::new(NOW_MS - 45 * 15_000, NOW_MS - 1);
     let wanted: Vec<Measurement> = mixed().into_iter().filter(|it| range.contains(it.t_ms)).collect();
     let queries = || vec![query(range, &[(Type::Eq, "__name__", "mixed")])];

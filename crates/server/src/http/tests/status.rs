@@ -105,7 +105,7 @@ async fn features_follow_from_the_engine() {
         ("promql_functions", "mad_over_time", true),
         ("promql_operators", "limitk", true),
         ("promql_operators", ">=", true),
-        ("tsdb", "exemplar_storage", false),
+        ("tsdb", "exemplar_storage", true),
     ] {
         assert_eq!(features[category][name], on, "{category} {name}");
     }
