@@ -10,6 +10,7 @@ pub use encode::encode;
 use encode::encode_floats;
 use gather::Gathered;
 use longhaul_model::{CounterResetHint, Measurement, TimeRange, Value};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Appends to `out` the samples of a chunk of floats that lie in `range`; times rise strictly. `out` is not cleared, and
@@ -154,12 +155,15 @@ fn set_reset_hint(value: &mut Value, hint: CounterResetHint) {
     }
 }
 
-/// Decodes chunk after chunk, the cheap way for what needs no merging. False, with something in `out`, if the times do
-/// not rise from chunk to chunk.
+/// Decodes chunk after chunk in order of time, the cheap way for what needs no merging. False, with something in `out`, if
+/// some overlap.
 fn concatenate(chunks: &[Chunk], range: TimeRange, out: &mut Samples) -> Result<bool, ChunkError> {
+    let mut ordered: SmallVec<[&Chunk; 8]> = chunks.iter().filter(|chunk| overlaps(chunk, range)).collect();
+    // Blocks come in the order of their precedence, which need not be that of time.
+    ordered.sort_by_key(|chunk| chunk.min_ms);
     let mut max_ms = None;
     let mut last_ms = None;
-    for chunk in chunks.iter().filter(|chunk| overlaps(chunk, range)) {
+    for chunk in ordered {
         if max_ms.is_some_and(|max_ms| chunk.min_ms <= max_ms) {
             return Ok(false);
         }
