@@ -12,6 +12,7 @@ mod commit;
 mod deletion;
 mod error;
 mod history;
+mod local_files;
 mod manifest;
 mod probe;
 mod remote_files;

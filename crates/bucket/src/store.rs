@@ -4,6 +4,7 @@ use crate::error::{BucketError, Result};
 use bytes::Bytes;
 use futures::StreamExt;
 use longhaul_disk::Fs;
+use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{
     GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
@@ -45,6 +46,8 @@ pub struct StoreMetrics {
 pub(crate) struct LocalDirectory {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) path: PathBuf,
+    /// Knows which file holds an object.
+    pub(crate) objects: Arc<LocalFileSystem>,
 }
 
 /// A bucket, or a prefix of one. Clones share connections and counters.
@@ -99,6 +102,11 @@ impl Store {
     pub(crate) fn with_cheap_reads(mut self) -> Self {
         self.cheap_reads = true;
         self
+    }
+
+    /// The file that holds an object, if objects are files of this machine.
+    pub(crate) fn local_path(&self, key: &Key) -> Option<PathBuf> {
+        self.local.as_ref()?.objects.path_to_filesystem(key).ok()
     }
 
     /// The counters.
@@ -281,6 +289,6 @@ impl std::fmt::Display for Store {
     }
 }
 
-fn add(counter: &AtomicU64, by: u64) {
+pub(crate) fn add(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }

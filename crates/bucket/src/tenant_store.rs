@@ -5,6 +5,7 @@
 //! (**I-MAN-3**).
 
 use crate::error::{BucketError, Result};
+use crate::local_files::CountedFiles;
 use crate::manifest::{BlockAddress, Manifest, Place};
 use crate::remote_files::RemoteFiles;
 use crate::store::Store;
@@ -12,6 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use longhaul_block::{BlockFiles, BlockMeta};
 use longhaul_model::TenantId;
 use object_store::path::Path as Key;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Tenants that are asked about at once while they are discovered.
@@ -144,9 +146,13 @@ impl TenantStore {
     }
 
     /// Ranged reads of a block's files, for threads that may block: each read waits for `handle`'s runtime, and
-    /// panics on one of its worker threads.
+    /// panics on one of its worker threads; where objects are files of this machine, they are read as such.
     pub fn block_files(&self, block: BlockAddress, handle: tokio::runtime::Handle) -> Arc<dyn BlockFiles> {
-        Arc::new(RemoteFiles::new(self.clone(), block, handle))
+        let local = self.store.local_path(&self.block_key(block, "meta.json"));
+        match local.as_deref().and_then(Path::parent) {
+            Some(dir) => Arc::new(CountedFiles::new(dir.to_owned(), self.store.metrics().clone())),
+            None => Arc::new(RemoteFiles::new(self.clone(), block, handle)),
+        }
     }
 
     /// Best effort: a hint that is missing or old costs a few requests, nothing else.

@@ -161,12 +161,16 @@ pub fn open_store(url: &StoreUrl, options: &StoreOptions) -> Result<Store> {
         (ClientConfigKey::ConnectTimeout, setting(options.connect_timeout)),
         (ClientConfigKey::Timeout, setting(options.request_timeout)),
     ];
+    let mut directory = None;
     let (inner, prefix): (Arc<dyn ObjectStore>, &str) = match url {
         StoreUrl::File(path) => {
             create_durably(&longhaul_disk::RealFs, path)
                 .map_err(|source| BucketError::Local { path: path.clone(), source })?;
             let store = LocalFileSystem::new_with_prefix(path).map_err(failed)?;
-            (Arc::new(store.with_fsync(true).with_automatic_cleanup(true)), "")
+            let store = Arc::new(store.with_fsync(true).with_automatic_cleanup(true));
+            let fs = Arc::new(longhaul_disk::RealFs);
+            directory = Some(LocalDirectory { fs, path: path.clone(), objects: store.clone() });
+            (store, "")
         }
         StoreUrl::Memory => (Arc::new(InMemory::new()), ""),
         StoreUrl::S3 { bucket, prefix } => {
@@ -204,11 +208,9 @@ pub fn open_store(url: &StoreUrl, options: &StoreOptions) -> Result<Store> {
     let near = matches!(url, StoreUrl::File(_) | StoreUrl::Memory);
     let store = Store::new(inner, prefix)?.with_call_budget(options.call_budget);
     let store = if near { store.with_cheap_reads() } else { store };
-    Ok(match url {
-        StoreUrl::File(path) => {
-            store.with_local(LocalDirectory { fs: Arc::new(longhaul_disk::RealFs), path: path.clone() })
-        }
-        _ => store,
+    Ok(match directory {
+        Some(directory) => store.with_local(directory),
+        None => store,
     })
 }
 
