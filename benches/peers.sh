@@ -12,6 +12,8 @@
 # SERVERS  in the order of their turns; ratios are to the first one
 # LOADS    series x samples, 15 s apart; the queries are asked after loads of at least 240 samples
 # ROUNDS   turns of each server; the tables show medians
+# IN_BLOCKS samples of each series that are written before the others, unmeasured, and that Longhaul has in a block of its
+#          bucket when the queries are asked: 360 of 480 put half of the hour that is asked for there. 0 unless given
 # LONGHAUL the program that serves and that drives the load; built in release mode unless given
 # RESULTS  the file to write
 #
@@ -22,6 +24,7 @@ cd "$(dirname "$0")/.."
 SERVERS=${SERVERS:-longhaul victoria-metrics prometheus}
 LOADS=${LOADS:-50029x480 1000000x20}
 ROUNDS=${ROUNDS:-1}
+IN_BLOCKS=${IN_BLOCKS:-0}
 RESULTS=${RESULTS:-benches/results/$(date -u +%F).md}
 STEP_S=15
 QUERY_STEPS=234
@@ -109,8 +112,13 @@ for load in $LOADS; do
             data=$RUN/data
             rm -rf "$data" && sync
             start "$server" "$data"
-            "$LONGHAUL" load write --url "$PUSH" --series "$series" --samples "$samples" --step "${STEP_S}s" \
-                --start "$start_s" --samples-per-request 2000 --connections 2 --pid "$PID" --settle "$SETTLE" --json \
+            write=("$LONGHAUL" load write --url "$PUSH" --series "$series" --step "${STEP_S}s" --samples-per-request 2000
+                --connections 2 --pid "$PID" --settle "$SETTLE" --json)
+            if [ "$IN_BLOCKS" -gt 0 ]; then
+                "${write[@]}" --samples "$IN_BLOCKS" --start "$start_s" >/dev/null
+                [ "$server" != longhaul ] || flush
+            fi
+            "${write[@]}" --samples "$((samples - IN_BLOCKS))" --start "$((start_s + IN_BLOCKS * STEP_S))" \
                 >"$RUN/write.json" || cat "$RUN/write.json" >&2 # what was refused is in the report
             log_bytes=$(bytes_of "$LOG_DIR")
             echo '{"queries": []}' >"$RUN/range.json" && cp "$RUN/range.json" "$RUN/instant.json"
@@ -125,11 +133,12 @@ for load in $LOADS; do
             [ "$server" != longhaul ] || flush
             stop
             disk_bytes=$(bytes_of "$data")
-            python3 - "$load" "$server" "$log_bytes" "$disk_bytes" "$RUN" <<'PYTHON'
+            python3 - "$load" "$server" "$log_bytes" "$disk_bytes" "$RUN" "$((series * IN_BLOCKS))" <<'PYTHON'
 import json, sys
-load, server, log_bytes, disk_bytes, run = sys.argv[1:]
+load, server, log_bytes, disk_bytes, run, before = sys.argv[1:]
 read = lambda name: json.load(open(f"{run}/{name}.json"))
-line = {"load": load, "server": server, "log_bytes": int(log_bytes), "disk_bytes": int(disk_bytes), "write": read("write"),
+line = {"load": load, "server": server, "log_bytes": int(log_bytes), "disk_bytes": int(disk_bytes), "before": int(before),
+        "write": read("write"),
         "queries": read("range")["queries"] + read("instant")["queries"]}
 with open(f"{run}/lines.jsonl", "a") as lines:
     lines.write(json.dumps(line) + "\n")
@@ -144,10 +153,10 @@ $(awk '/^MemTotal/ {printf "%.0f", $2 / 1048576}' /proc/meminfo) GiB, Linux $(un
 $(stat --file-system --format=%T "$RUN"), load average before: $(cut -d' ' -f1-3 /proc/loadavg)"
 versions=${BUILT:-$("$LONGHAUL" --version)}
 for peer in victoria-metrics prometheus; do versions+=", $peer $(cat "$PEERS/$peer.version")"; done
-python3 - "$RUN/lines.jsonl" "$machine" "$versions" "$SERVERS" "$ROUNDS" >"$RESULTS" <<'PYTHON'
+python3 - "$RUN/lines.jsonl" "$machine" "$versions" "$SERVERS" "$ROUNDS" "$IN_BLOCKS" >"$RESULTS" <<'PYTHON'
 import json, statistics, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
-machine, versions, servers, rounds = sys.argv[2], sys.argv[3], sys.argv[4].split(), sys.argv[5]
+machine, versions, servers, rounds, in_blocks = sys.argv[2], sys.argv[3], sys.argv[4].split(), *sys.argv[5:]
 
 def table(head, rows, first):
     """Rows of (name, {server: value}, digits): a column a server, and how many times the first server's value the others' are."""
@@ -175,10 +184,13 @@ print(f"Versions: {versions}.\n")
 print(f"Written by `benches/peers.sh`: {rounds} round(s) in turns, 2,000 samples a request, two connections, one sample a series every "
       "15 s; the driver runs on the same machine. CPU and memory are those of the server's process. Longhaul answers once the "
       "samples are synced to disk, Prometheus once they are written to its WAL, VictoriaMetrics before they are in any file.\n")
+if in_blocks != "0":
+    print(f"The first {in_blocks} samples of each series were written before, unmeasured; Longhaul had flushed them to a block of its "
+          "bucket before the others came.\n")
 for load in dict.fromkeys(l["load"] for l in lines):
     series, samples = map(int, load.split("x"))
     print(f"## {series:,} series x {samples} samples\n")
-    acknowledged = lambda l: max(l["write"]["samples"], 1)
+    acknowledged = lambda l: max(l["write"]["samples"] + l["before"], 1)
     rows = [
         ("CPU s a million samples, at the last answer", of(load, lambda l: l["write"]["process"]["cpu_seconds_per_million_samples"]), 3),
         ("the same 10 s later", of(load, lambda l: l["write"]["settled"]["cpu_seconds_per_million_samples"]), 3),

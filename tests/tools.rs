@@ -9,7 +9,6 @@ use longhaul_model::{Labels, Sample};
 use longhaul_wire::{remote_write, snappy};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -4,7 +4,7 @@ use crate::error::{BlockError, ReadError, Result};
 use crate::exemplars::BlockExemplars;
 use crate::files::{BlockFile, BlockFiles, read_range};
 use crate::index::IndexReader;
-use crate::lookup::{Lookup, Selection, build_lookup, with_external};
+use crate::lookup::{Lookup, PageCache, Selection, build_lookup, with_external};
 use crate::meta::BlockMeta;
 use crate::select::{BlockSeries, walk};
 use crate::tombstones::Tombstones;
@@ -68,6 +68,12 @@ impl Block {
         Ok(Self { inner: Arc::new(Inner { files, meta, lookup, deleted }) })
     }
 
+    /// Keeps what is read of the lookup in `cache` from now on, for all clones. A block that keeps its pages already goes on
+    /// with the cache that it has.
+    pub fn keep_pages(&self, cache: &Arc<PageCache>) {
+        self.inner.lookup.keep_pages(cache);
+    }
+
     /// The block's `meta.json`.
     pub fn meta(&self) -> &BlockMeta {
         &self.inner.meta
@@ -95,7 +101,7 @@ impl Block {
         let mut found = Vec::new();
         walk(&self.inner.lookup, &matching, |labels, chunks| {
             if chunks.iter().any(|chunk| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&range)) {
-                found.push(labels);
+                found.push(labels.clone());
             }
         })?;
         Ok(found)

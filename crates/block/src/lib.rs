@@ -34,13 +34,13 @@ pub use dump::{Dump, DumpChunk, DumpSeries};
 pub use error::{BlockError, ReadError, Result};
 pub use exemplars::{BlockExemplars, ExemplarSource, ExemplarUnion, union_exemplars};
 pub use files::{BlockFile, BlockFiles, LocalFiles};
-pub use lookup::build_lookup;
+pub use lookup::{PageCache, build_lookup};
 pub use merge::{Merge, MergeAccount, SeriesSource, Union, merge, union};
 pub use meta::{
     BlockMeta, BlockStats, Compaction, Coverage, Downsample, FileEntry, FileHash, LONGHAUL_VERSION, LonghaulMeta,
     META_VERSION, Parent, ThanosMeta,
 };
-pub use select::BlockSeries;
+pub use select::{BlockSeries, FetchedSeries};
 pub use tombstones::Tombstones;
 pub use verify::{Problem, VerifyReport, verify};
 pub use writer::{BlockWriter, write};

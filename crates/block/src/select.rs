@@ -4,14 +4,15 @@
 use crate::block::Block;
 use crate::error::{BlockError, Result};
 use crate::files::BlockFile;
-use crate::lookup::{ChunkPlace, Lookup, PageSeries};
-use crate::segments::read_chunks;
+use crate::lookup::{ChunkPlace, Lookup, SeriesRun};
+use crate::segments::{parse_chunk, read_chunk_bytes};
 use crate::tombstones::mask;
 use bytes::Bytes;
 use longhaul_chunk::{Chunk, SeriesChunks};
 use longhaul_model::{Labels, TimeRange};
 use longhaul_postings::RoaringBitmap;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Series in one batch at most.
 const BATCH_SERIES_MAX: usize = 512;
@@ -34,7 +35,7 @@ const PAGES_BYTES_MAX: u64 = 4 << 20;
 pub(crate) fn walk(
     lookup: &Lookup,
     ordinals: &RoaringBitmap,
-    mut visit: impl FnMut(Labels, &[ChunkPlace]),
+    mut visit: impl FnMut(&Labels, &[ChunkPlace]),
 ) -> Result<()> {
     let mut pages = Pages::new(ordinals.clone());
     while pages.next(lookup, &mut visit)? {}
@@ -47,7 +48,14 @@ struct Pages {
     pending: RoaringBitmap,
     /// Bytes of pages that one round fetches at most.
     bytes_max: u64,
-    fetched: VecDeque<(usize, Bytes, RoaringBitmap)>,
+    /// Pages that are here, with the series of them that are wanted.
+    fetched: VecDeque<(usize, Page, RoaringBitmap)>,
+}
+
+/// A series page as it was fetched, or as it was kept.
+enum Page {
+    Fetched(Bytes),
+    Kept(Arc<SeriesRun>),
 }
 
 impl Pages {
@@ -55,31 +63,31 @@ impl Pages {
         Self { pending, bytes_max: PAGES_BYTES_MAX, fetched: VecDeque::new() }
     }
 
+    fn is_empty(&self) -> bool {
+        self.fetched.is_empty() && self.pending.is_empty()
+    }
+
     /// Calls `visit` with the wanted series of the next page; false if there is none.
-    fn next(&mut self, lookup: &Lookup, visit: &mut impl FnMut(Labels, &[ChunkPlace])) -> Result<bool> {
+    fn next(&mut self, lookup: &Lookup, visit: &mut impl FnMut(&Labels, &[ChunkPlace])) -> Result<bool> {
         if self.fetched.is_empty() {
             self.fetch(lookup)?;
         }
-        let Some((page, bytes, wanted)) = self.fetched.pop_front() else { return Ok(false) };
-        let mut reader = lookup.open_series_page(page, &bytes)?;
-        let mut wanted = wanted.into_iter().peekable();
-        let mut series = PageSeries::default();
-        for ordinal in lookup.page_series(page) {
-            if wanted.peek().is_none() {
-                break;
-            }
-            if !reader.next(&mut series)? {
-                return Err(BlockError::corrupt(BlockFile::Lookup, 0, "a series page ends early"));
-            }
-            if wanted.next_if_eq(&ordinal).is_some() {
-                visit(reader.labels(&series), &series.chunks);
-            }
+        let Some((page, content, wanted)) = self.fetched.pop_front() else { return Ok(false) };
+        let run = match content {
+            Page::Kept(run) => run,
+            Page::Fetched(bytes) => lookup.decode_series_page(page, &bytes)?,
+        };
+        let first = lookup.page_series(page).start;
+        for ordinal in wanted {
+            let (labels, places) = run.get((ordinal - first) as usize);
+            visit(labels, places);
         }
         Ok(true)
     }
 
+    /// Takes the next pages: those that are kept as they are, the others in one round of reads.
     fn fetch(&mut self, lookup: &Lookup) -> Result<()> {
-        let (mut pages, mut sets, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut missing, mut bytes) = (Vec::new(), 0);
         while let Some(ordinal) = self.pending.min()
             && bytes < self.bytes_max
         {
@@ -90,14 +98,22 @@ impl Pages {
             wanted &= &self.pending;
             self.pending.remove_range(..of_page.end);
             bytes += lookup.series_page_bytes(page);
-            pages.push(page);
-            sets.push(wanted);
+            let kept = lookup.kept_series(page).map(Page::Kept);
+            if kept.is_none() {
+                missing.push(page);
+            }
+            self.fetched.push_back((page, kept.unwrap_or(Page::Fetched(Bytes::new())), wanted));
         }
-        if !pages.is_empty() {
-            let buffers = lookup.read_series_pages(&pages)?;
-            self.fetched
-                .extend(pages.into_iter().zip(buffers).zip(sets).map(|((page, bytes), set)| (page, bytes, set)));
+        let mut buffers = match missing.is_empty() {
+            true => Vec::new(),
+            false => lookup.read_series_pages(&missing)?,
         }
+        .into_iter();
+        let not_kept = self.fetched.iter_mut().filter_map(|(_, page, _)| match page {
+            Page::Fetched(bytes) => Some(bytes),
+            Page::Kept(_) => None,
+        });
+        not_kept.zip(&mut buffers).for_each(|(place, bytes)| *place = bytes);
         Ok(())
     }
 }
@@ -111,7 +127,8 @@ pub struct BlockSeries {
     pages: Pages,
     /// Series whose chunks have not been fetched.
     places: VecDeque<(Labels, Vec<ChunkPlace>)>,
-    ready: VecDeque<SeriesChunks>,
+    /// Series whose chunks have been fetched, and how many of them the iterator has given out.
+    fetched: Option<(FetchedSeries, usize)>,
     read_bytes_max: u64,
     failed: bool,
 }
@@ -125,7 +142,7 @@ impl BlockSeries {
             matched,
             pages,
             places: VecDeque::new(),
-            ready: VecDeque::new(),
+            fetched: None,
             read_bytes_max: READ_BYTES_MAX,
             failed: false,
         }
@@ -152,52 +169,59 @@ impl BlockSeries {
         })
     }
 
-    /// Fetches the chunks of the next stretch of series.
-    fn fill(&mut self) -> Result<()> {
+    /// Fetches the chunks of the next stretch of series, to be read by whoever has the time; None at the end.
+    pub fn fetch(&mut self) -> Result<Option<FetchedSeries>> {
         let inner = self.block.inner.clone();
-        let gap = inner.files.coalesce_gap_bytes();
-        let (mut series, mut wanted) = (Vec::new(), Vec::new());
-        let mut budget = ReadBudget::new(gap, self.read_bytes_max);
+        let mut stretch = Stretch::default();
+        let mut budget = ReadBudget::new(inner.files.coalesce_gap_bytes(), self.read_bytes_max);
         let series_max = READ_SERIES_MAX.min((self.read_bytes_max / SERIES_BYTES) as usize).max(1);
-        while series.len() < series_max {
+        while stretch.series.len() < series_max {
             let Some((labels, places)) = self.places.pop_front() else {
                 let (range, queue) = (self.range, &mut self.places);
                 let more = self.pages.next(&inner.lookup, &mut |labels, chunks: &[ChunkPlace]| {
                     let meets = |chunk: &&ChunkPlace| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&range);
                     let places: Vec<_> = chunks.iter().filter(meets).copied().collect();
                     if !places.is_empty() {
-                        queue.push_back((labels, places));
+                        queue.push_back((labels.clone(), places));
                     }
                 })?;
                 if more { continue } else { break }
             };
-            if !budget.admit(&places) && !series.is_empty() {
+            if !budget.admit(&places) && !stretch.series.is_empty() {
                 self.places.push_front((labels, places));
                 break;
             }
-            wanted.extend_from_slice(&places);
-            series.push((labels, places.len()));
+            stretch.push(labels, &places);
         }
-        let mut chunks = read_chunks(&*inner.files, &wanted)?.into_iter().zip(wanted);
-        for (labels, count) in series {
-            let chunks = chunks.by_ref().take(count);
-            let chunks: Vec<Chunk> = match inner.deleted.get(&labels) {
-                None => chunks.map(|(chunk, _)| chunk).collect(),
-                Some(deleted) => {
-                    let mut left = Vec::with_capacity(count);
-                    for (chunk, place) in chunks {
-                        let file = BlockFile::Chunks(place.segment);
-                        mask(chunk, deleted, &mut left)
-                            .map_err(|error| BlockError::chunk(file, place.start.into(), &error))?;
-                    }
-                    left
-                }
+        if stretch.series.is_empty() {
+            return Ok(None);
+        }
+        let chunks = read_chunk_bytes(&*inner.files, &stretch.places)?;
+        Ok(Some(FetchedSeries { block: self.block.clone(), range: self.range, stretch, chunks }))
+    }
+
+    /// Whether [`Self::fetch`] may still bring something.
+    pub fn has_more(&self) -> bool {
+        !self.places.is_empty() || !self.pages.is_empty()
+    }
+
+    fn batch(&mut self) -> Result<Option<Vec<SeriesChunks>>> {
+        let mut batch = Vec::new();
+        while batch.is_empty() {
+            let (fetched, next) = match self.fetched.take() {
+                Some(rest) => rest,
+                None => match self.fetch()? {
+                    Some(fetched) => (fetched, 0),
+                    None => return Ok(None),
+                },
             };
-            if chunks.iter().any(|chunk| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&self.range)) {
-                self.ready.push_back(SeriesChunks { labels, chunks });
+            let end = fetched.len().min(next + BATCH_SERIES_MAX);
+            for index in next..end {
+                batch.extend(fetched.read(index)?);
             }
+            self.fetched = (end < fetched.len()).then_some((fetched, end));
         }
-        Ok(())
+        Ok(Some(batch))
     }
 }
 
@@ -205,18 +229,68 @@ impl Iterator for BlockSeries {
     type Item = Result<Vec<SeriesChunks>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() && !self.failed {
-            let more = !self.places.is_empty() || !self.pages.fetched.is_empty() || !self.pages.pending.is_empty();
-            if !more {
-                return None;
-            }
-            if let Err(error) = self.fill() {
-                self.failed = true;
-                return Some(Err(error));
+        if self.failed {
+            return None;
+        }
+        let batch = self.batch();
+        self.failed = batch.is_err();
+        batch.transpose()
+    }
+}
+
+/// A stretch of series: where their chunks lie.
+#[derive(Default)]
+struct Stretch {
+    /// Each series with the number of places before the end of its own.
+    series: Vec<(Labels, usize)>,
+    places: Vec<ChunkPlace>,
+}
+
+impl Stretch {
+    fn push(&mut self, labels: Labels, places: &[ChunkPlace]) {
+        self.places.extend_from_slice(places);
+        self.series.push((labels, self.places.len()));
+    }
+}
+
+/// A stretch of series in label order whose chunks have been fetched, and are checked only when they are read. Any number
+/// of threads may read it.
+pub struct FetchedSeries {
+    block: Block,
+    range: TimeRange,
+    stretch: Stretch,
+    chunks: Vec<Bytes>,
+}
+
+impl FetchedSeries {
+    /// How many series there are: at least one.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.stretch.series.len()
+    }
+
+    /// The labels of series `index`.
+    pub fn labels(&self, index: usize) -> &Labels {
+        &self.stretch.series[index].0
+    }
+
+    /// Series `index` with its chunks that meet the range, deletions applied; None if nothing is left of it.
+    pub fn read(&self, index: usize) -> Result<Option<SeriesChunks>> {
+        let Stretch { series, places } = &self.stretch;
+        let begin = index.checked_sub(1).map_or(0, |before| series[before].1);
+        let (labels, end) = &series[index];
+        let deleted = self.block.inner.deleted.get(labels);
+        let mut chunks = Vec::with_capacity(end - begin);
+        for (bytes, place) in self.chunks[begin..*end].iter().zip(&places[begin..*end]) {
+            let (chunk, _) = parse_chunk(bytes, place)?;
+            match deleted {
+                None => chunks.push(chunk),
+                Some(deleted) => mask(chunk, deleted, &mut chunks)
+                    .map_err(|error| BlockError::chunk(BlockFile::Chunks(place.segment), place.start.into(), &error))?,
             }
         }
-        let batch = self.ready.len().min(BATCH_SERIES_MAX);
-        (batch > 0).then(|| Ok(self.ready.drain(..batch).collect()))
+        let meets = |chunk: &Chunk| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&self.range);
+        Ok(chunks.iter().any(meets).then(|| SeriesChunks { labels: labels.clone(), chunks }))
     }
 }
 

@@ -78,6 +78,15 @@ impl HeadSeries {
         out
     }
 
+    /// The labels of series `index`, whichever were asked for: its place in label order.
+    ///
+    /// # Panics
+    /// If `index` is not below `len()`.
+    pub fn order_labels(&self, index: usize) -> Labels {
+        let symbols = self.series[index].label_symbols();
+        self.pin.head.index.read().write_labels(symbols, &mut LabelsWriter::default())
+    }
+
     fn read<'a>(&self, series: &'a Series) -> Option<(&'a Series, Vec<Chunk>)> {
         let (mut chunks, samples) = (Vec::new(), series.samples.lock());
         match self.newest_only.then(|| samples.newest_in(self.range)).flatten() {

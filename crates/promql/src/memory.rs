@@ -82,8 +82,4 @@ impl SeriesSet for MemorySet {
         let batch: Vec<_> = self.rest.by_ref().take(self.batch_series).collect();
         Ok((!batch.is_empty()).then_some(batch))
     }
-
-    fn remaining(&self) -> Option<usize> {
-        Some(self.rest.len())
-    }
 }

@@ -50,15 +50,11 @@ pub trait SeriesSet: Send {
     /// the data only, never on timing.
     async fn next_batch(&mut self) -> Result<Option<Vec<SeriesChunks>>, SourceError>;
 
-    /// The next series in label order, at most `series_max` of them, still to be read. A source whose samples lie in memory
-    /// has them read by whichever threads evaluate them, side by side; None from all others, and at the end.
-    fn unread_batch(&mut self, _series_max: usize) -> Option<UnreadBatch> {
-        None
-    }
-
-    /// How many series are still to come, if known.
-    fn remaining(&self) -> Option<usize> {
-        None
+    /// The next series in label order, about `series_max` of them, still to be read: by whichever threads evaluate them,
+    /// side by side. Which series come together depends on the data and on `series_max` only. None at the end, and from
+    /// a source that has nothing to gain from it.
+    async fn unread_batch(&mut self, _series_max: usize) -> Result<Option<UnreadBatch>, SourceError> {
+        Ok(None)
     }
 
     /// What the caller of the query must be told (never: that something is missing without saying what).

@@ -8,6 +8,7 @@
 
 mod block_cache;
 mod exemplars;
+mod join;
 mod labels;
 mod newest;
 mod pick;

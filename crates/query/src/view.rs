@@ -61,7 +61,7 @@ impl TenantSource {
             let opened = self.blocks.open(&view.store, block, handle);
             blocks.push(opened.map_err(|error| SourceError::Storage(format!("block {block}: {error}")))?);
         }
-        blocks.extend(self.local(range).cloned());
+        blocks.extend(self.local(range).map(|part| self.blocks.local(part)));
         Ok(Sources { blocks, head: view.head.clone() })
     }
 

@@ -17,6 +17,7 @@ use longhaul_ingest::{IngestError, Ingester, IngesterParts};
 use longhaul_model::{Clock, IdSource, SystemClock, TenantId};
 use longhaul_promql::engine::{Engine, EngineSettings};
 use longhaul_query::BlockCache;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(crate) enum ServeError {
 /// Runs a server until it is told to stop.
 pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     config.check()?;
+    raise_open_files_limit();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let ids = Arc::new(system_ids());
@@ -97,7 +99,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
             queries_max,
         ),
         engine: Engine::new(EngineSettings { threads, ..EngineSettings::default() }),
-        blocks: Arc::new(BlockCache::new(config.query.open_blocks_max)),
+        blocks: Arc::new(BlockCache::new(config.query.open_blocks_max, config.query.page_cache.bytes)),
         query_slots,
         clock,
         ingester,
@@ -138,6 +140,16 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     app.ingester.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Connections, parts and opened blocks each hold files; the soft limit on these is a thousand on many machines, for the
+/// sake of programs that `select`.
+fn raise_open_files_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
 }
 
 /// Compacts a bucket and collects its garbage until nothing is left to do, beside whatever else works on it.

@@ -44,6 +44,38 @@ fn a_cold_instant_query_takes_four_rounds_and_few_ranges() {
 }
 
 #[test]
+fn what_was_asked_before_is_read_from_memory_but_for_its_chunks() {
+    let all = fleet(60, 300, 2);
+    let (files, meta) = stored(&all);
+    let matchers = [Matcher::equal("__name__", "metric_030"), Matcher::equal("job", "api")];
+    let select = |block: &Block| -> Vec<Labels> {
+        let found = block.select(&matchers, TimeRange::ALL).unwrap().into_series();
+        found.map(|series| series.unwrap().labels).collect()
+    };
+    let expected: Vec<_> = all.iter().map(|it| it.labels.clone()).filter(|it| matches(&matchers, it)).collect();
+    // Room for all of it, for some, and for nothing.
+    for (bytes_max, kept) in [(64 << 20, true), (600_000, false), (0, false)] {
+        let cache = Arc::new(PageCache::new(bytes_max));
+        let block = Block::open(files.clone(), meta.clone()).unwrap();
+        block.keep_pages(&cache);
+        assert_eq!(block.select(&[], TimeRange::ALL).unwrap().into_series().count(), all.len());
+        assert_eq!(select(&block), expected);
+        files.rounds.lock().unwrap().clear();
+        assert_eq!(select(&block), expected);
+        let files_read: Vec<_> = files.rounds.lock().unwrap().iter().map(|(file, _)| *file).collect();
+        if kept {
+            assert_eq!(files_read, [BlockFile::Chunks(0)]);
+        }
+        // Another block has other pages, even if it is the same one.
+        let again = Block::open(files.clone(), meta.clone()).unwrap();
+        again.keep_pages(&cache);
+        files.rounds.lock().unwrap().clear();
+        assert_eq!(select(&again), expected);
+        assert_eq!(files.rounds.lock().unwrap().len(), 3, "{bytes_max}");
+    }
+}
+
+#[test]
 fn selecting_is_filtering() {
     let mut all = fleet(7, 40, 3);
     all.push(series(&[("__name__", "odd"), ("only", "here")], &[&[(5, 1.0)], &[(9, 2.0)]]));

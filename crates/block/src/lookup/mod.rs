@@ -5,14 +5,16 @@
 
 mod build;
 mod filter;
+mod page_cache;
 mod reader;
 mod series_page;
 mod writer;
 
 pub use build::build_lookup;
 pub(crate) use build::{with_external, write_lookup};
+pub use page_cache::PageCache;
 pub(crate) use reader::{Lookup, Selection};
-pub(crate) use series_page::PageSeries;
+pub(crate) use series_page::{PageSeries, SeriesRun};
 pub(crate) use writer::{FinishedLookup, LookupWriter};
 
 /// First and last four bytes of the file.

@@ -1,7 +1,8 @@
 //! Reads a lookup: the footer when it is opened, then only the pages that a question needs, each round of them at once.
 
 use super::filter;
-use super::series_page::SeriesPage;
+use super::page_cache::{KeptPages, PageCache};
+use super::series_page::{SeriesPage, SeriesRun};
 use super::{HEADER, MAGIC, TRAILER_BYTES, VERSION};
 use crate::cursor::{Cursor, checked};
 use crate::error::{BlockError, Result};
@@ -12,7 +13,7 @@ use longhaul_postings::{LabelIndex, Lookup as Announced};
 use roaring::RoaringBitmap;
 use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What is read of the file's tail when nobody knows how long the footer is: enough for most.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -31,6 +32,7 @@ pub struct Lookup {
     series_pages: Vec<SeriesPageEntry>,
     postings_pages: Vec<PostingsPageEntry>,
     filter: Bytes,
+    kept: OnceLock<KeptPages>,
 }
 
 struct Name {
@@ -144,7 +146,12 @@ impl Lookup {
             return Err(cursor.corrupt("the filter is cut"));
         }
         cursor.finish()?;
-        Ok(Self { files, series, names, series_pages, postings_pages, filter })
+        Ok(Self { files, series, names, series_pages, postings_pages, filter, kept: OnceLock::new() })
+    }
+
+    /// Keeps pages in `cache` from now on, unless they are being kept already.
+    pub fn keep_pages(&self, cache: &Arc<PageCache>) {
+        self.kept.get_or_init(|| KeptPages::new(cache.clone()));
     }
 
     /// Where the pages of both kinds lie.
@@ -207,6 +214,21 @@ impl Lookup {
     /// Length of a series page, bytes.
     pub fn series_page_bytes(&self, page: usize) -> u64 {
         self.series_pages[page].length.into()
+    }
+
+    /// A series page that was kept.
+    pub fn kept_series(&self, page: usize) -> Option<Arc<SeriesRun>> {
+        self.kept.get()?.series(page)
+    }
+
+    /// Decodes a series page that [`Self::read_series_pages`] fetched, and keeps it.
+    pub fn decode_series_page(&self, page: usize, bytes: &[u8]) -> Result<Arc<SeriesRun>> {
+        let entry = &self.series_pages[page];
+        let run = Arc::new(SeriesRun::decode(bytes, entry.offset, entry.series)?);
+        if let Some(kept) = self.kept.get() {
+            kept.keep_series(page, &run);
+        }
+        Ok(run)
     }
 
     /// Fetches series pages, given in rising order, in one round.
@@ -279,8 +301,14 @@ impl<'a> Selection<'a> {
 
     /// Fetches what is missing of the given pages, in one round.
     fn fetch(&self, mut wanted: Vec<usize>) -> Result<()> {
-        let mut pages = self.pages.borrow_mut();
-        wanted.retain(|page| !pages.contains_key(page));
+        let (mut pages, kept) = (self.pages.borrow_mut(), self.lookup.kept.get());
+        wanted.retain(|page| {
+            let known = pages.contains_key(page);
+            let found = kept.filter(|_| !known).and_then(|kept| kept.postings(*page));
+            let missing = !known && found.is_none();
+            pages.extend(found.map(|bytes| (*page, bytes)));
+            missing
+        });
         wanted.sort_unstable();
         wanted.dedup();
         if wanted.is_empty() {
@@ -291,7 +319,11 @@ impl<'a> Selection<'a> {
         let buffers = read_coalesced(&*self.lookup.files, &ranges, self.lookup.files.coalesce_gap_bytes())?;
         for (page, bytes) in wanted.into_iter().zip(buffers) {
             checked(&bytes, FILE, entry(&page).offset)?;
-            pages.insert(page, bytes.slice(..bytes.len() - 4));
+            let bytes = bytes.slice(..bytes.len() - 4);
+            if let Some(kept) = kept {
+                kept.keep_postings(page, &bytes);
+            }
+            pages.insert(page, bytes);
         }
         Ok(())
     }

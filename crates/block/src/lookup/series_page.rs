@@ -189,3 +189,39 @@ impl<'a> SeriesPage<'a> {
         self.writer.write(&series.pairs, |text| self.texts[text as usize])
     }
 }
+
+/// All series of a page, decoded: what is kept of a page that is read again and again.
+#[derive(Debug, Default)]
+pub struct SeriesRun {
+    /// Each series with the number of chunks before the end of its own.
+    series: Vec<(Labels, u32)>,
+    places: Vec<ChunkPlace>,
+}
+
+impl SeriesRun {
+    /// Decodes the page that lies at `offset` and must hold `series` series.
+    pub fn decode(page: &[u8], offset: u64, series: u32) -> Result<Self> {
+        let mut reader = SeriesPage::open(page, offset, series)?;
+        let (mut run, mut one) = (Self::default(), PageSeries::default());
+        while reader.next(&mut one)? {
+            run.places.extend_from_slice(&one.chunks);
+            run.series.push((reader.labels(&one), run.places.len() as u32));
+        }
+        Ok(run)
+    }
+
+    /// The series that has the place `index` in the page.
+    pub fn get(&self, index: usize) -> (&Labels, &[ChunkPlace]) {
+        let begin = index.checked_sub(1).map_or(0, |before| self.series[before].1);
+        let (labels, end) = &self.series[index];
+        (labels, &self.places[begin as usize..*end as usize])
+    }
+
+    /// About what it takes in memory, bytes.
+    pub fn size_bytes(&self) -> usize {
+        /// The reference counts before a shared text.
+        const SHARED_BYTES: usize = 16;
+        let labels: usize = self.series.iter().map(|(labels, _)| labels.size_bytes() + SHARED_BYTES).sum();
+        labels + size_of_val(&self.series[..]) + size_of_val(&self.places[..])
+    }
+}

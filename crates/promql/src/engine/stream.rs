@@ -126,7 +126,7 @@ impl Feed {
         Ok(match self {
             Self::Source { set, pending, held } => {
                 while pending.as_slice().is_empty() {
-                    if let Some(unread) = set.unread_batch(series_max) {
+                    if let Some(unread) = set.unread_batch(series_max).await? {
                         return Ok(Some(Batch::Unread(unread)));
                     }
                     match set.next_batch().await? {

@@ -42,7 +42,7 @@ fn source(dir: &std::path::Path, samples: impl Fn(i64) -> Measurement) -> Tenant
         missing: Vec::new(),
         keep: Box::new(()),
     };
-    TenantSource::new(view, Arc::new(BlockCache::new(1)))
+    TenantSource::new(view, Arc::new(BlockCache::new(1, 1 << 20)))
 }
 
 /// What the head has: floats and histograms by turns.

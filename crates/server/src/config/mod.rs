@@ -240,6 +240,8 @@ pub struct QueryConfig {
     pub memory_max: Size,
     /// Opened blocks that are kept between queries.
     pub open_blocks_max: usize,
+    /// Memory for decoded pages of the blocks' lookups, which are kept between queries.
+    pub page_cache: Size,
 }
 
 /// `self_scrape`
@@ -376,6 +378,7 @@ impl Default for QueryConfig {
             samples_max: 50_000_000,
             memory_max: Size::from_bytes(1 << 30),
             open_blocks_max: 1024,
+            page_cache: Size::from_bytes(256 << 20),
         }
     }
 }

@@ -105,7 +105,7 @@ impl Server {
                 queries_max,
             ),
             engine: Engine::new(EngineSettings::default()),
-            blocks: Arc::new(BlockCache::new(16)),
+            blocks: Arc::new(BlockCache::new(16, 16 << 20)),
             query_slots,
             clock,
             ingester,
