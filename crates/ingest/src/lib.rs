@@ -20,6 +20,7 @@ mod readers;
 mod recover;
 mod refresh;
 mod refusal;
+mod screen;
 mod settings;
 mod ship;
 mod tenant;
@@ -32,6 +33,7 @@ pub use metrics::IngestMetrics;
 pub use parts::Part;
 pub use readers::ReaderGuard;
 pub use refusal::{Cause, CauseReport, Refusals};
+pub use screen::{Action, Dropped, ElectionSettings, RuleConfig, Screen, ScreenSettings, Screened};
 pub use settings::{IngestSettings, WriteLimits};
 pub use tenant::Pin;
 

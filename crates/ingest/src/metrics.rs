@@ -13,6 +13,8 @@ pub struct IngestMetrics {
     pub exemplars_stored: AtomicU64,
     /// Samples (or histograms, exemplars) refused.
     pub samples_refused: AtomicU64,
+    /// Samples (or histograms, exemplars) dropped at the door because their tenant does not want them.
+    pub samples_dropped: AtomicU64,
     /// Requests turned away with "try again".
     pub requests_turned_away: AtomicU64,
     /// Parts written.

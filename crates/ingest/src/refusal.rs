@@ -19,6 +19,7 @@ pub enum Cause {
     Temporality,
     Name,
     DataPoint,
+    Line,
     MissingMetricName,
     EmptyLabelName,
     InvalidUtf8,
@@ -31,6 +32,7 @@ pub enum Cause {
     TooOld,
     DuplicateTimestamp,
     SeriesLimit,
+    TooManyClusters,
     InvalidHistogram,
     ExemplarTime,
     ExemplarLabels,
@@ -48,6 +50,7 @@ impl Cause {
             Self::Temporality => "err-longhaul-temporality-not-supported",
             Self::Name => "err-longhaul-name-invalid",
             Self::DataPoint => "err-longhaul-data-point-invalid",
+            Self::Line => "err-longhaul-line-malformed",
             Self::MissingMetricName => "err-longhaul-missing-metric-name",
             Self::EmptyLabelName => "err-longhaul-label-invalid",
             Self::InvalidUtf8 => "err-longhaul-label-invalid-utf8",
@@ -60,6 +63,7 @@ impl Cause {
             Self::TooOld => "err-longhaul-sample-timestamp-too-old",
             Self::DuplicateTimestamp => "err-longhaul-sample-duplicate-timestamp",
             Self::SeriesLimit => "err-longhaul-max-series-per-tenant",
+            Self::TooManyClusters => "err-longhaul-too-many-ha-clusters",
             Self::InvalidHistogram => "err-longhaul-invalid-native-histogram",
             Self::ExemplarTime => "err-longhaul-exemplar-timestamp-invalid",
             Self::ExemplarLabels => "err-longhaul-exemplar-labels-invalid",
@@ -81,6 +85,7 @@ impl Cause {
             Self::Temporality => "sums and histograms must be cumulative; deltas cannot be stored by this version",
             Self::Name => "a metric or an attribute has a name of which none can be made here",
             Self::DataPoint => "a data point has no value, or its buckets do not add up",
+            Self::Line => "a line cannot be read",
             Self::MissingMetricName => "the series has no __name__",
             Self::EmptyLabelName => "the series has a label with an empty name",
             Self::InvalidUtf8 => "the series has a label that is not valid UTF-8",
@@ -91,6 +96,9 @@ impl Cause {
             Self::LabelSetTooLarge => "the labels together are larger than `limits.label_set_bytes_max` allows",
             Self::TooFarInFuture => "the timestamp is further ahead of now than `limits.future_max` allows",
             Self::TooOld => "the timestamp is older than `limits.retention` or `limits.out_of_order_max_age` allows",
+            Self::TooManyClusters => {
+                "the tenant's replicas name more clusters than `intake` allows it (`ha_clusters_max`)"
+            }
             Self::DuplicateTimestamp => "the series has another value at this timestamp already",
             Self::SeriesLimit => {
                 "the series is new and the tenant's or the instance's limit of series is reached; \
@@ -138,6 +146,13 @@ impl Refusals {
                 truncate(&mut first, SERIES_BYTES_MAX);
                 self.causes.push(CauseReport { cause, count, first });
             }
+        }
+    }
+
+    /// Counts what another pass over the same request refused.
+    pub fn extend(&mut self, others: Self) {
+        for CauseReport { cause, count, first } in others.causes {
+            self.add(cause, count, || first);
         }
     }
 

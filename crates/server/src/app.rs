@@ -5,7 +5,7 @@ use crate::http::error::ApiError;
 use crate::metrics::Metrics;
 use longhaul_bucket::BucketError;
 use longhaul_compact::{Collector, Compactor};
-use longhaul_ingest::{Ingester, Pin, WriteLimits};
+use longhaul_ingest::{Ingester, Pin, Screen, WriteLimits};
 use longhaul_model::{Clock, TenantId};
 use longhaul_promql::engine::Engine;
 use longhaul_query::{BlockCache, TenantSource, TenantView};
@@ -21,6 +21,8 @@ pub(crate) struct AppState(pub(crate) Arc<App>);
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) write_limits: WriteLimits,
+    /// What of a write its tenant wants.
+    pub(crate) screen: Screen,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_ms: i64,
     pub(crate) ingester: Ingester,

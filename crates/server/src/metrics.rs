@@ -88,10 +88,15 @@ impl std::fmt::Debug for IngestCollector {
 impl Collector for IngestCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (metrics, totals) = (self.ingester.metrics(), self.ingester.totals());
-        let counters: [(&str, &str, &AtomicU64); 12] = [
+        let counters: [(&str, &str, &AtomicU64); 13] = [
             ("samples_stored", "Samples stored", &metrics.samples_stored),
             ("samples_duplicate", "Samples that were there already", &metrics.samples_duplicate),
             ("exemplars_stored", "Exemplars stored", &metrics.exemplars_stored),
+            (
+                "samples_dropped",
+                "Samples, histograms and exemplars that their tenants do not want",
+                &metrics.samples_dropped,
+            ),
             ("samples_refused", "Samples, histograms and exemplars refused", &metrics.samples_refused),
             ("writes_turned_away", "Writes answered with 503", &metrics.requests_turned_away),
             ("parts_written", "Parts cut from heads", &metrics.parts_written),

@@ -89,6 +89,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     let query_slots = Arc::new(Semaphore::new(queries_max));
     let app = AppState(Arc::new(App {
         write_limits: config.write_limits(),
+        screen: config.intake.screen()?,
         started_ms: clock.now_ms(),
         metrics: Metrics::new(
             ingester.clone(),

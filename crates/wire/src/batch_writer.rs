@@ -10,7 +10,8 @@ use crate::walk::Walk;
 use crate::{Item, WireError};
 use bytes::Bytes;
 use longhaul_model::write_batch::{ExemplarEntry, HistogramSample, MetadataEntry};
-use longhaul_model::{MetricKind, Sample, SeriesEntry, WriteBatch};
+use longhaul_model::{LabelSection, MetricKind, Sample, SeriesEntry, WriteBatch};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A batch in the making. Samples, histograms and exemplars belong to the series that was begun last.
@@ -19,6 +20,8 @@ pub(crate) struct BatchWriter<'a> {
     buckets_left: BucketsLeft,
     batch: WriteBatch,
     buffer: Vec<u8>,
+    /// A label section in the making; kept for its memory.
+    section: Vec<u8>,
 }
 
 /// How far a batch was filled; see [`BatchWriter::undo`].
@@ -38,6 +41,7 @@ impl<'a> BatchWriter<'a> {
             buckets_left: BucketsLeft::new(limits.buckets_max),
             batch: WriteBatch::default(),
             buffer: Vec::new(),
+            section: Vec::new(),
         }
     }
 
@@ -59,6 +63,13 @@ impl<'a> BatchWriter<'a> {
     /// The labels of the series: `write` appends them as a section of `size_bytes`.
     pub fn labels(&mut self, size_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), WireError> {
         let labels = self.write(size_bytes, write)?;
+        self.last().labels = labels;
+        Ok(())
+    }
+
+    /// The labels of the series, in whatever order they come; they are put in order, and those without a value left out.
+    pub fn label_pairs(&mut self, pairs: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), WireError> {
+        let labels = self.write_pairs(pairs)?;
         self.last().labels = labels;
         Ok(())
     }
@@ -107,6 +118,20 @@ impl<'a> BatchWriter<'a> {
     ) -> Result<(), WireError> {
         self.count_sample()?;
         let labels = self.write(size_bytes, write)?;
+        self.batch.exemplars.push(ExemplarEntry { labels, t_ms, value });
+        self.last().exemplars.end += 1;
+        Ok(())
+    }
+
+    /// Adds an exemplar with these labels, as [`Self::label_pairs`] takes them.
+    pub fn exemplar_pairs(
+        &mut self,
+        t_ms: i64,
+        value: f64,
+        pairs: &mut [(Cow<'_, str>, Cow<'_, str>)],
+    ) -> Result<(), WireError> {
+        self.count_sample()?;
+        let labels = self.write_pairs(pairs)?;
         self.batch.exemplars.push(ExemplarEntry { labels, t_ms, value });
         self.last().exemplars.end += 1;
         Ok(())
@@ -179,6 +204,18 @@ impl<'a> BatchWriter<'a> {
         write(&mut self.buffer);
         debug_assert_eq!(self.buffer.len(), start + size_bytes);
         Ok(start as u32..self.buffer.len() as u32)
+    }
+
+    fn write_pairs(&mut self, pairs: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> Result<Range<u32>, WireError> {
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut section = std::mem::take(&mut self.section);
+        section.clear();
+        for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+            LabelSection::push(&mut section, name, value);
+        }
+        let written = self.write(section.len(), |buffer| buffer.extend_from_slice(&section));
+        self.section = section;
+        written
     }
 
     fn last(&mut self) -> &mut SeriesEntry {

@@ -72,4 +72,7 @@ pub enum WireError {
     /// OpenTelemetry's metrics that are no message: the text says what.
     #[error("{0}")]
     Otlp(String),
+    /// A parameter of a text that nothing is known by: the text says which.
+    #[error("{0}")]
+    Line(String),
 }

@@ -14,6 +14,8 @@ pub enum Reason {
     Name,
     /// A data point or exemplar has no value, or buckets that cannot be.
     DataPoint,
+    /// A line of a text is none of its format.
+    Line,
 }
 
 /// How often a reason was met.

@@ -2,9 +2,11 @@
 //!
 //! Each key stands in `deploy/longhaul.example.yaml`, which a test parses. Flags of the command line override keys.
 
+mod intake;
 mod otlp;
 pub mod quantity;
 
+pub use intake::IntakeConfig;
 use longhaul_compact::{CollectSettings, CompactSettings};
 use longhaul_ingest::{IngestSettings, WriteLimits};
 use longhaul_log::{LogSettings, SyncMode};
@@ -34,6 +36,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// What a write may contain.
     pub limits: LimitsConfig,
+    /// What tenants want of what is sent to them.
+    pub intake: IntakeConfig,
     /// What becomes of OpenTelemetry's metrics.
     pub otlp: OtlpConfig,
     /// Budgets of memory for recent samples.
@@ -265,6 +269,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             auth: AuthConfig::default(),
             limits: LimitsConfig::default(),
+            intake: IntakeConfig::default(),
             otlp: OtlpConfig::default(),
             memory: MemoryConfig::default(),
             log: LogConfig::default(),
@@ -434,6 +439,7 @@ impl Config {
             return Err(ConfigError("compactor.interval must be 1s or more, compactor.jobs_at_once 1 or more".into()));
         }
         self.check_garbage()?;
+        self.intake.screen()?;
         if self.memory.chunk_budget.bytes < 1 << 20 || self.memory.series_budget.bytes < 1 << 20 {
             return Err(ConfigError("memory.chunk_budget and memory.series_budget must be 1MiB or more".into()));
         }

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use longhaul_ingest::{Cause, Inflight, Refusals, WriteError, WriteReport};
+use longhaul_ingest::{Cause, Inflight, Refusals, Screened, WriteError, WriteReport};
 use longhaul_model::TenantId;
 use longhaul_wire::remote_write::DecodeLimits;
 use longhaul_wire::{Decoded, Reason, WireError};
@@ -27,13 +27,16 @@ pub(crate) enum IntakeError {
     Body(BodyError),
     #[error("{0}")]
     TooSlow(BodyError),
+    #[error("err-longhaul-decode: the body cannot be decompressed: {0}")]
+    Compression(std::io::Error),
     #[error("err-longhaul-decode: {0}")]
     Wire(#[from] WireError),
     #[error("{0}")]
     TryAgain(#[from] WriteError),
 }
 
-/// What of a request is stored, and what is not.
+/// What of a request is stored, and what is not. What its tenant does not want counts as stored: its sender has nothing to
+/// do about it.
 #[derive(Debug)]
 pub(crate) struct Stored {
     /// Floats.
@@ -81,18 +84,26 @@ pub(crate) fn limits(app: &App) -> DecodeLimits {
     }
 }
 
-/// Stores what was decoded.
+/// Stores what was decoded, as far as the tenant wants it.
 pub(crate) async fn store(app: &App, tenant: &TenantId, decoded: Decoded) -> Result<Stored, IntakeError> {
     let Decoded { batch, refused } = decoded;
+    let Screened { batch, dropped, refusals: unscreened } = app.screen.apply(tenant, batch, app.clock.now_ms());
     let WriteReport { stored, histograms_stored, exemplars_stored, mut refusals } =
         app.ingester.write(tenant, &batch, &app.write_limits).await?;
-    let not_decoded = refused.iter().map(|left_out| left_out.count).sum();
-    app.ingester.metrics().samples_refused.fetch_add(not_decoded, Relaxed);
+    let not_decoded: u64 = refused.iter().map(|left_out| left_out.count).sum();
+    let metrics = app.ingester.metrics();
+    metrics.samples_refused.fetch_add(not_decoded + unscreened.count(), Relaxed);
+    metrics.samples_dropped.fetch_add(dropped.count(), Relaxed);
+    refusals.extend(unscreened);
     for left_out in refused {
         refusals.add(cause(left_out.reason), left_out.count, || left_out.first);
     }
-    let samples = stored - histograms_stored;
-    Ok(Stored { samples, histograms: histograms_stored, exemplars: exemplars_stored, refusals })
+    Ok(Stored {
+        samples: stored - histograms_stored + dropped.samples,
+        histograms: histograms_stored + dropped.histograms,
+        exemplars: exemplars_stored + dropped.exemplars,
+        refusals,
+    })
 }
 
 fn cause(reason: Reason) -> Cause {
@@ -102,6 +113,7 @@ fn cause(reason: Reason) -> Cause {
         Reason::Temporality => Cause::Temporality,
         Reason::Name => Cause::Name,
         Reason::DataPoint => Cause::DataPoint,
+        Reason::Line => Cause::Line,
     }
 }
 
@@ -114,7 +126,7 @@ impl IntakeError {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(_) | Self::Wire(_) => StatusCode::BAD_REQUEST,
+            Self::Body(_) | Self::Compression(_) | Self::Wire(_) => StatusCode::BAD_REQUEST,
             Self::TryAgain(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod allowance;
 pub(crate) mod auth;
 pub(crate) mod body;
+pub(crate) mod compression;
 pub(crate) mod cors;
 pub(crate) mod deletion;
 pub(crate) mod error;
@@ -11,6 +12,8 @@ pub(crate) mod exemplars;
 pub(crate) mod expression;
 pub(crate) mod federate;
 pub(crate) mod health;
+pub(crate) mod import;
+pub(crate) mod influx;
 pub(crate) mod intake;
 pub(crate) mod json;
 pub(crate) mod labels;
@@ -41,7 +44,7 @@ pub(crate) fn router(app: &AppState) -> Router {
         .nest("/prometheus/api/v1", api)
         .nest("/prometheus", federation.clone())
         .merge(federation)
-        .merge(otlp::routes().layer(middleware::from_fn(cors::refuse)))
+        .merge(senders().layer(middleware::from_fn(cors::refuse)))
         .merge(health::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -68,9 +71,16 @@ fn api() -> Router<AppState> {
         .merge(read::routes())
         .merge(push::routes())
         .merge(otlp::routes())
+        .merge(import::routes())
+        .merge(influx::routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(cors::refuse));
     json.merge(protobuf).fallback(not_found.layer(middleware::from_fn(cors::allow)))
+}
+
+/// What lies at the root, since its senders look for it there.
+fn senders() -> Router<AppState> {
+    otlp::routes().merge(otlp::grpc_routes()).merge(influx::root_routes())
 }
 
 async fn not_found() -> (StatusCode, &'static str) {

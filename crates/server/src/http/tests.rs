@@ -3,6 +3,8 @@
 mod conformance;
 mod federate;
 mod grafana;
+mod import;
+mod intake;
 mod otlp;
 mod query;
 mod read;
@@ -95,6 +97,7 @@ impl Server {
         let query_slots = Arc::new(Semaphore::new(queries_max));
         let app = AppState(Arc::new(App {
             write_limits: config.write_limits(),
+            screen: config.intake.screen().unwrap(),
             started_ms: NOW_MS,
             metrics: Metrics::new(
                 ingester.clone(),

@@ -1,12 +1,16 @@
 //! The exposition of metrics, as Prometheus answers it at `/federate`: which of its formats a client wants, and metric
-//! families in that format.
+//! families in that format. [`decode()`] reads the texts of clients that push what others have scraped.
 //!
 //! Formats: the text format 0.0.4 and length-delimited protobuf. What is negotiated, and how names that are not plain are
 //! escaped, is Prometheus' (`expfmt.Negotiate`, `expfmt.NewEncoder` of `prometheus/common`). The textual forms of protobuf,
-//! which are meant for people, are not offered; nor is OpenMetrics, which Prometheus does not federate in.
+//! which are meant for people, are not offered; nor is OpenMetrics, in which Prometheus does not federate. It is read.
 
 mod accept;
+mod decode;
+mod line;
 mod text;
+
+pub use decode::{Dialect, decode};
 
 use crate::names::Escaping;
 use crate::proto::client::MetricFamily;

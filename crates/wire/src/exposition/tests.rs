@@ -1,5 +1,7 @@
 //! What clients ask for, and families as they get them.
 
+mod decode;
+
 use super::*;
 use crate::proto::client::{Bucket, Histogram, LabelPair, Metric, MetricType, Untyped};
 

@@ -1,4 +1,4 @@
-//! OpenTelemetry's metrics over HTTP: the vectors of the conformance data stored and read back, each layout and compression,
+//! OpenTelemetry's metrics over HTTP and gRPC: the vectors of the conformance data stored and read back, each layout and compression,
 //! and the answers to what cannot be stored.
 
 use super::{Answer, NOW_MS, Server};
@@ -6,6 +6,7 @@ use crate::config::{AuthMode, Config};
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use longhaul_wire::proto::opentelemetry::exponential_histogram_data_point::Buckets;
 use longhaul_wire::proto::opentelemetry::metric::Data;
 use longhaul_wire::proto::opentelemetry::number_data_point::Value as Number;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
+use tower::ServiceExt;
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
@@ -227,4 +229,69 @@ async fn bodies_that_are_something_else_are_refused() {
     }
     let answer = server.otlp("t", JSON, "", b"{".to_vec()).await;
     assert_eq!(answer.json()["code"], 3);
+}
+
+impl Server {
+    /// Calls the method with a body; the message of the answer, status and text of the call.
+    async fn grpc(&self, headers: &[(&str, &str)], body: Vec<u8>) -> (Vec<u8>, String, String) {
+        let mut request = Request::post("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")
+            .header(CONTENT_TYPE, "application/grpc");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        assert_eq!(
+            (parts.status, &parts.headers[CONTENT_TYPE]),
+            (StatusCode::OK, &"application/grpc".parse().unwrap())
+        );
+        let collected = body.collect().await.unwrap();
+        let ended = collected.trailers().unwrap_or(&parts.headers);
+        let text = |name: &str| ended.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let (status, message) = (text("grpc-status"), text("grpc-message"));
+        (collected.to_bytes().to_vec(), status, message)
+    }
+}
+
+fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
+    [&[flag][..], &(message.len() as u32).to_be_bytes(), message].concat()
+}
+
+#[tokio::test]
+async fn grpc_is_another_way_to_the_same() {
+    let server = start().await;
+    let message = request(vec![gauge("kept", 1.0), delta("lost")]).encode_to_vec();
+    for (tenant, headers, body) in [
+        ("plain", vec![], framed(0, &message)),
+        ("said", vec![("grpc-encoding", "gzip")], framed(0, &message)),
+        ("gzip", vec![("grpc-encoding", "gzip")], framed(1, &gzip(&message))),
+        ("zstd", vec![("grpc-encoding", "zstd")], framed(1, &zstd::encode_all(&message[..], 3).unwrap())),
+    ] {
+        let headers = [headers, vec![("x-scope-orgid", tenant)]].concat();
+        let (answer, status, _) = server.grpc(&headers, body).await;
+        assert_eq!(status, "0", "{tenant}");
+        assert_eq!(
+            (answer[0], u32::from_be_bytes(*answer[1..].first_chunk().unwrap()) as usize),
+            (0, answer.len() - 5)
+        );
+        let told = ExportMetricsServiceResponse::decode(&answer[5..]).unwrap().partial_success.unwrap();
+        assert_eq!(told.rejected_data_points, 1);
+        assert_eq!(server.everything(tenant).await.len(), 1, "{tenant}");
+    }
+    let tenant = ("x-scope-orgid", "t");
+    let brotli = ("grpc-encoding", "br");
+    let nothing = framed(0, &request(vec![delta("lost")]).encode_to_vec());
+    for (headers, body, status, told) in [
+        (vec![], framed(0, &message), "16", "no org id"),
+        (vec![tenant], vec![], "3", "too short"),
+        (vec![tenant], framed(2, &message), "3", "unknown flag"),
+        (vec![tenant], [framed(0, &message), framed(0, &message)].concat(), "3", "another message"),
+        (vec![tenant], framed(0, &message[1..]), "3", "malformed"),
+        (vec![tenant, brotli], framed(1, &message), "12", "not supported"),
+        (vec![tenant], nothing, "3", "0 stored%0Aerr-longhaul-temporality-not-supported"),
+    ] {
+        let (answer, code, text) = server.grpc(&headers, body).await;
+        assert_eq!((answer.as_slice(), code.as_str()), (&[][..], status), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
 }
