@@ -3,7 +3,7 @@
 //! Who cuts compares a few labels a batch; who reads a batch joins its series, checks their chunks and makes their labels.
 
 use crate::view::{TenantSource, blocking, storage};
-use longhaul_block::{Block, BlockError, BlockSeries, FetchedSeries, SeriesSource, union};
+use longhaul_block::{Block, BlockSeries, FetchedSeries};
 use longhaul_chunk::SeriesChunks;
 use longhaul_head::HeadSeries;
 use longhaul_model::{Labels, Matcher, TimeRange};
@@ -69,18 +69,37 @@ pub(crate) async fn cut(lanes: &mut [Lane], series_max: usize) -> Result<Vec<Pie
     }
     // Where the first lane ends that does not give all that it has, the others end too.
     let bound = lanes.iter().filter_map(|lane| lane.bound(series_max)).min();
-    Ok(lanes.iter_mut().filter_map(|lane| lane.take(bound.as_ref())).collect())
+    Ok(lanes.iter_mut().filter_map(|lane| lane.take(bound.as_ref(), series_max)).collect())
 }
 
 /// Reads pieces, given in rising precedence, and joins their series.
 pub(crate) fn read(pieces: Vec<Piece>) -> Result<Vec<SeriesChunks>, SourceError> {
-    let mut all: Vec<Vec<SeriesChunks>> = pieces.into_iter().map(Piece::read).collect::<Result<_, _>>()?;
-    if all.len() == 1 {
-        return Ok(all.remove(0));
+    let mut joined = Vec::new();
+    for piece in pieces {
+        joined = join(joined, piece.read()?);
     }
-    let source = |series: Vec<SeriesChunks>| -> SeriesSource<'static> { Box::new(series.into_iter().map(Ok)) };
-    let joined: Result<_, BlockError> = union(all.into_iter().map(source).collect()).collect();
-    joined.map_err(|error| SourceError::Storage(error.to_string()))
+    Ok(joined)
+}
+
+/// Each series once, with its older chunks before its newer ones.
+fn join(older: Vec<SeriesChunks>, newer: Vec<SeriesChunks>) -> Vec<SeriesChunks> {
+    if older.is_empty() {
+        return newer;
+    }
+    let mut joined = Vec::with_capacity(older.len().max(newer.len()));
+    let mut older = older.into_iter().peekable();
+    for mut series in newer {
+        while let Some(before) = older.next_if(|it| it.labels < series.labels) {
+            joined.push(before);
+        }
+        if let Some(mut same) = older.next_if(|it| it.labels == series.labels) {
+            same.chunks.append(&mut series.chunks);
+            series = same;
+        }
+        joined.push(series);
+    }
+    joined.extend(older);
+    joined
 }
 
 impl Piece {
@@ -137,16 +156,19 @@ impl Lane {
         }
     }
 
-    /// Cuts off the series up to `bound`.
-    fn take(&mut self, bound: Option<&Labels>) -> Option<Piece> {
+    /// Cuts off the series up to `bound`, which are at most `series_max`.
+    fn take(&mut self, bound: Option<&Labels>, series_max: usize) -> Option<Piece> {
         match self {
             Self::Head(head, rest) => {
-                let taken = cut_off(rest, |index| bound.is_none_or(|bound| head.order_labels(index) <= *bound));
+                let taken =
+                    cut_off(rest, series_max, |index| bound.is_none_or(|bound| head.order_labels(index) <= *bound));
                 (!taken.is_empty()).then(|| Piece::Head(head.clone(), taken))
             }
             Self::Block(lane) => {
                 let stretch = lane.stretch.as_ref()?;
-                let taken = cut_off(&mut lane.rest, |index| bound.is_none_or(|bound| stretch.labels(index) <= bound));
+                let taken = cut_off(&mut lane.rest, series_max, |index| {
+                    bound.is_none_or(|bound| stretch.labels(index) <= bound)
+                });
                 (!taken.is_empty()).then(|| Piece::Block(lane.block.clone(), stretch.clone(), taken))
             }
         }
@@ -174,10 +196,10 @@ impl BlockLane {
     }
 }
 
-/// Takes the places from the front of `rest` for which `wanted` holds; it holds for none after the first for which it
-/// does not.
-fn cut_off(rest: &mut Range<usize>, wanted: impl Fn(usize) -> bool) -> Range<usize> {
-    let (mut low, mut high) = (rest.start, rest.end);
+/// Takes the places from the front of `rest` for which `wanted` holds, of which there are at most `count_max`; it holds for
+/// none after the first for which it does not.
+fn cut_off(rest: &mut Range<usize>, count_max: usize, wanted: impl Fn(usize) -> bool) -> Range<usize> {
+    let (mut low, mut high) = (rest.start, rest.end.min(rest.start + count_max));
     while low < high {
         let middle = low + (high - low) / 2;
         if wanted(middle) { low = middle + 1 } else { high = middle }
