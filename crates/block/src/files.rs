@@ -25,6 +25,8 @@ pub enum BlockFile {
     Tombstones,
     /// `exemplars`: those of the block's series.
     Exemplars,
+    /// `columns`: the windows of a downsampled block.
+    Columns,
     /// A segment of chunks by its number in chunk references, which counts from 0: `Chunks(0)` is `chunks/000001`.
     Chunks(u32),
 }
@@ -43,6 +45,7 @@ impl BlockFile {
             "lookup" => Self::Lookup,
             "tombstones" => Self::Tombstones,
             "exemplars" => Self::Exemplars,
+            "columns" => Self::Columns,
             _ => {
                 let digits = path.strip_prefix("chunks/")?;
                 let file = Self::Chunks(digits.parse::<u32>().ok()?.checked_sub(1)?);
@@ -60,6 +63,7 @@ impl std::fmt::Display for BlockFile {
             Self::Lookup => f.write_str("lookup"),
             Self::Tombstones => f.write_str("tombstones"),
             Self::Exemplars => f.write_str("exemplars"),
+            Self::Columns => f.write_str("columns"),
             Self::Chunks(segment) => write!(f, "chunks/{:06}", u64::from(*segment) + 1),
         }
     }

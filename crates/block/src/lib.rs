@@ -7,6 +7,7 @@
 //! Knows nothing of tenants' directories, buckets, manifests or queries.
 
 mod block;
+mod columns;
 mod content_hash;
 mod cursor;
 mod dump;
@@ -22,6 +23,7 @@ mod segments;
 mod select;
 mod sink;
 mod stock;
+mod tail;
 #[cfg(test)]
 mod testing;
 mod tombstones;
@@ -29,6 +31,7 @@ mod verify;
 mod writer;
 
 pub use block::Block;
+pub use columns::{BlockColumns, Column, ColumnSet, SeriesWindows};
 pub use content_hash::{ContentHash, SeriesHash};
 pub use dump::{Dump, DumpChunk, DumpSeries};
 pub use error::{BlockError, ReadError, Result};

@@ -59,7 +59,14 @@ impl MemoryFiles {
     /// The files of a block directory.
     pub fn load(dir: &Path) -> Self {
         let read = |file: BlockFile| Some((file, std::fs::read(dir.join(file.path())).ok()?.into()));
-        let known = [BlockFile::Meta, BlockFile::Index, BlockFile::Lookup, BlockFile::Tombstones, BlockFile::Exemplars];
+        let known = [
+            BlockFile::Meta,
+            BlockFile::Index,
+            BlockFile::Lookup,
+            BlockFile::Tombstones,
+            BlockFile::Exemplars,
+            BlockFile::Columns,
+        ];
         let files = known.into_iter().filter_map(read).chain((0..).map(BlockFile::Chunks).map_while(read));
         Self { files: files.collect(), ..Self::default() }
     }

@@ -4,6 +4,7 @@
 //! medium. It keeps the postings of the block in memory to hold them against those of the index, some 100 bytes a
 //! series.
 
+use crate::columns;
 use crate::content_hash::{ContentHash, SeriesHash};
 use crate::error::{BlockError, ReadError, Result};
 use crate::exemplars;
@@ -70,8 +71,8 @@ impl VerifyReport {
 }
 
 /// Verifies a block: checksums, order of series and labels, references, chunk bounds against decoded samples, counts
-/// against the statistics of `meta`, content hash, sizes and digests of files, `lookup` against `index`, and the exemplars. An error
-/// means that the block could not be read; what is wrong with it stands in the report.
+/// against the statistics of `meta`, content hash, sizes and digests of files, `lookup` against `index`, the exemplars, and the
+/// windows. An error means that the block could not be read; what is wrong with it stands in the report.
 pub fn verify(files: &dyn BlockFiles, meta: &BlockMeta) -> Result<VerifyReport> {
     let files = Counting { files, bytes: AtomicU64::new(0) };
     let mut verifier = Verifier { files: &files, meta, report: VerifyReport::default(), stock: StockTaker::default() };
@@ -82,6 +83,7 @@ pub fn verify(files: &dyn BlockFiles, meta: &BlockMeta) -> Result<VerifyReport> 
         Verifier::counts,
         Verifier::lookup,
         Verifier::exemplars,
+        Verifier::columns,
     ];
     for step in steps {
         let result = step(&mut verifier);
@@ -350,6 +352,19 @@ impl Verifier<'_> {
         };
         if found != said {
             self.problem(BlockFile::Meta, 0, format!("says {said} exemplars, there are {found}"));
+        }
+        Ok(())
+    }
+
+    /// The windows, if there are any.
+    fn columns(&mut self) -> Result<()> {
+        let found = match self.files.size(BlockFile::Columns) {
+            Err(ReadError::Missing(_)) => return Ok(()),
+            size_bytes => size_bytes.map(|_| columns::check(self.files, self.meta))??,
+        };
+        if found != self.report.stats.num_series {
+            let reason = format!("has windows of {found} series, the index has {}", self.report.stats.num_series);
+            self.problem(BlockFile::Columns, 0, reason);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Chunks go to the segments and series to the lookup as they come. The index needs all symbols before its first
 //! series, so it is written last, from the pages of the lookup; what is kept until then is some 100 bytes a series.
 
+use crate::columns::ColumnsWriter;
 use crate::content_hash::{ContentHash, SeriesHash};
 use crate::error::{BlockError, Result};
 use crate::exemplars::ExemplarsWriter;
@@ -17,6 +18,7 @@ use crate::stock::StockTaker;
 use crate::tombstones::Tombstones;
 use longhaul_chunk::{Chunk, SeriesChunks};
 use longhaul_disk::Fs;
+use longhaul_downsample::{NumberedWindow, Resolution};
 use longhaul_model::{Exemplar, Labels, TimeRange};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub struct BlockWriter {
     segments: SegmentsWriter,
     lookup: LookupWriter<FileSink>,
     exemplars: ExemplarsWriter,
+    /// The windows, in a downsampled block.
+    columns: Option<ColumnsWriter<FileSink>>,
     /// What was pushed, counted and hashed.
     stats: BlockStats,
     content_hash: ContentHash,
@@ -70,6 +74,7 @@ impl BlockWriter {
             meta: seed,
             lookup,
             exemplars: ExemplarsWriter::default(),
+            columns: None,
             stats: BlockStats::default(),
             content_hash: ContentHash::default(),
             range: TimeRange::new(0, 0),
@@ -139,6 +144,25 @@ impl BlockWriter {
         Ok(())
     }
 
+    /// Adds the windows of the series that was pushed last. A block has those of all its series or of none; how long they
+    /// are is its resolution, which the seed says.
+    pub fn push_windows(&mut self, windows: &[NumberedWindow]) -> Result<()> {
+        let columns = match &mut self.columns {
+            Some(columns) => columns,
+            none => {
+                let Some(resolution) = Resolution::new(self.meta.resolution_ms()) else {
+                    return refused("a block of raw samples has no windows".into());
+                };
+                let sink = FileSink::create(&*self.fs, &self.dir, BlockFile::Columns)?;
+                none.insert(ColumnsWriter::begin(sink, resolution)?)
+            }
+        };
+        match &self.previous {
+            Some(labels) if columns.series() + 1 == self.stats.num_series => columns.push(labels, windows),
+            _ => refused("windows come once, after the chunks of their series".into()),
+        }
+    }
+
     /// What was pushed so far, counted.
     pub fn stats(&self) -> &BlockStats {
         &self.stats
@@ -151,8 +175,14 @@ impl BlockWriter {
 
     /// Writes what is left, `meta.json` last; everything is durable when it returns, the name of `dir` included.
     pub fn finish(self) -> Result<BlockMeta> {
-        let Self { fs, dir, parents, mut meta, segments, lookup, exemplars, .. } = self;
+        let Self { fs, dir, parents, mut meta, segments, lookup, exemplars, columns, .. } = self;
         let mut files = segments.finish()?;
+        if let Some(columns) = columns {
+            if columns.series() != self.stats.num_series {
+                return refused("a series of the block has no windows".into());
+            }
+            files.push(columns.finish()?.finish()?);
+        }
         let FinishedLookup { sink, labels, footer_bytes } = lookup.finish()?;
         files.push(sink.finish()?);
         files.push(index_of(&fs, &dir, &labels)?);

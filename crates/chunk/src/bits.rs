@@ -14,7 +14,7 @@ const CAPACITY_BYTES_MIN: usize = 32;
 
 /// A growing bit stream.
 #[derive(Clone, Debug)]
-pub(crate) struct BitWriter {
+pub struct BitWriter {
     bytes: Vec<u8>,
     /// Unused low bits of the last byte, 0 to 7.
     free: u8,
@@ -22,7 +22,7 @@ pub(crate) struct BitWriter {
 
 impl BitWriter {
     /// A stream that begins with the bytes of `header`.
-    pub(crate) fn new(header: &[u8]) -> Self {
+    pub fn new(header: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(CAPACITY_BYTES_MIN);
         bytes.extend_from_slice(header);
         Self { bytes, free: 0 }
@@ -30,7 +30,7 @@ impl BitWriter {
 
     /// Appends the low `count` bits of `bits`; the others must be zero. `count` is 1 to 64.
     #[inline]
-    pub(crate) fn write(&mut self, bits: u64, count: u32) {
+    pub fn write(&mut self, bits: u64, count: u32) {
         debug_assert!((1..=64).contains(&count) && (count == 64 || bits >> count == 0));
         let aligned = bits << (64 - count);
         let free = u32::from(self.free);
@@ -55,7 +55,7 @@ impl BitWriter {
     }
 
     /// Appends `value` as an LEB128 varint, at any bit position.
-    pub(crate) fn write_uvarint(&mut self, mut value: u64) {
+    pub fn write_uvarint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.write(value & 0x7f | 0x80, 8);
             value >>= 7;
@@ -64,27 +64,27 @@ impl BitWriter {
     }
 
     /// Appends `value` as a zigzag varint.
-    pub(crate) fn write_varint(&mut self, value: i64) {
+    pub fn write_varint(&mut self, value: i64) {
         self.write_uvarint(((value << 1) ^ (value >> 63)) as u64);
     }
 
     /// The stream so far.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// The stream so far, for changes of its header.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 
     /// Bytes allocated.
-    pub(crate) fn capacity_bytes(&self) -> usize {
+    pub fn capacity_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 
     /// The stream, in an allocation of its size.
-    pub(crate) fn into_bytes(self) -> Box<[u8]> {
+    pub fn into_bytes(self) -> Box<[u8]> {
         self.bytes.into_boxed_slice()
     }
 
@@ -101,7 +101,7 @@ impl BitWriter {
 
 /// A cursor over a bit stream.
 #[derive(Clone, Debug)]
-pub(crate) struct BitReader<'a> {
+pub struct BitReader<'a> {
     bytes: &'a [u8],
     /// The next byte to be loaded; beyond the end it goes on counting.
     at: usize,
@@ -117,13 +117,13 @@ pub(crate) const REFILLED_BITS: u32 = 56;
 
 impl<'a> BitReader<'a> {
     /// A cursor at the byte `at` of `bytes`.
-    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
+    pub fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at, window: 0, valid: 0, malformed: None }
     }
 
     /// Makes at least [`REFILLED_BITS`] bits available.
     #[inline(always)]
-    pub(crate) fn refill(&mut self) {
+    pub fn refill(&mut self) {
         if let Some(next) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
             self.window |= u64::from_be_bytes(*next) >> self.valid;
             self.at += ((63 - self.valid) >> 3) as usize;
@@ -145,13 +145,13 @@ impl<'a> BitReader<'a> {
 
     /// The next bits, the very next one at the top; only those that a refill has made available count.
     #[inline(always)]
-    pub(crate) fn peek(&self) -> u64 {
+    pub fn peek(&self) -> u64 {
         self.window
     }
 
     /// Skips `count` available bits.
     #[inline(always)]
-    pub(crate) fn skip(&mut self, count: u32) {
+    pub fn skip(&mut self, count: u32) {
         debug_assert!(count <= self.valid, "more bits are taken than a refill has made available");
         self.window <<= count;
         self.valid -= count;
@@ -159,7 +159,7 @@ impl<'a> BitReader<'a> {
 
     /// Takes `count` available bits, 1 to 56.
     #[inline(always)]
-    pub(crate) fn take(&mut self, count: u32) -> u64 {
+    pub fn take(&mut self, count: u32) -> u64 {
         let bits = self.window >> (64 - count);
         self.skip(count);
         bits
@@ -167,7 +167,7 @@ impl<'a> BitReader<'a> {
 
     /// Takes 1 to 64 bits, refilling as needed.
     #[inline(always)]
-    pub(crate) fn take_refilled(&mut self, count: u32) -> u64 {
+    pub fn take_refilled(&mut self, count: u32) -> u64 {
         if count <= self.valid {
             return self.take(count);
         }
@@ -181,7 +181,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// Takes an LEB128 varint of at most ten bytes.
-    pub(crate) fn take_uvarint(&mut self) -> u64 {
+    pub fn take_uvarint(&mut self) -> u64 {
         let mut value = 0_u64;
         for shift in (0..70).step_by(7) {
             let byte = self.take_refilled(8);
@@ -198,25 +198,25 @@ impl<'a> BitReader<'a> {
     }
 
     /// Takes a zigzag varint.
-    pub(crate) fn take_varint(&mut self) -> i64 {
+    pub fn take_varint(&mut self) -> i64 {
         let value = self.take_uvarint();
         (value >> 1) as i64 ^ -((value & 1) as i64)
     }
 
     /// How many bits have not been taken yet; 0 also past the end.
-    pub(crate) fn remaining_bits(&self) -> usize {
+    pub fn remaining_bits(&self) -> usize {
         (self.bytes.len() * 8).saturating_sub(self.at * 8 - self.valid as usize)
     }
 
     /// Notes that what was read makes no sense; reading may go on, the verdict will tell.
     #[cold]
-    pub(crate) fn fail(&mut self, reason: &'static str) {
+    pub fn fail(&mut self, reason: &'static str) {
         self.malformed.get_or_insert(reason);
     }
 
     /// Whether everything that was taken so far was there and made sense.
     #[inline]
-    pub(crate) fn verdict(&self) -> Result<(), ChunkError> {
+    pub fn verdict(&self) -> Result<(), ChunkError> {
         if self.malformed.is_none() && self.at * 8 - self.valid as usize <= self.bytes.len() * 8 {
             return Ok(());
         }

@@ -16,6 +16,7 @@ mod windows;
 mod xor;
 mod xor2;
 
+pub use bits::{BitReader, BitWriter};
 pub use columns::{Columns, HistogramColumns, SampleColumns, Samples};
 pub use histogram::{
     HISTOGRAM_CHUNK_BYTES, HISTOGRAM_CHUNK_SAMPLES_MIN, HistogramAppender, HistogramIterator, HistogramRef, NextChunk,

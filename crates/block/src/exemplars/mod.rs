@@ -28,9 +28,6 @@ const VERSION: u8 = 1;
 /// Magic, version, three zero bytes.
 const HEADER: [u8; 8] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION, 0, 0, 0];
 
-/// Directory length, directory CRC, version, three zero bytes, magic.
-const TRAILER_BYTES: u64 = 16;
-
 /// Pages are closed at about this size: some hundred exemplars, whose reading costs little beside the request for them.
 const PAGE_BYTES: usize = 32 << 10;
 

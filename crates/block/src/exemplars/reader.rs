@@ -4,19 +4,17 @@
 //! against what can be there.
 
 use super::page::{self, PageEntry};
-use super::{FILE, HEADER, MAGIC, TRAILER_BYTES, VERSION};
+use super::{FILE, HEADER, MAGIC, VERSION};
 use crate::block::Block;
 use crate::cursor::Cursor;
 use crate::error::{BlockError, Result};
 use crate::files::{BlockFiles, read_range, read_ranges};
 use crate::meta::BlockMeta;
+use crate::tail;
 use bytes::Bytes;
 use longhaul_model::{Exemplar, Labels, METRIC_NAME, MatchOp, Matcher, TimeRange};
 use std::collections::VecDeque;
 use std::ops::Range;
-
-/// Bytes at the file's end that are read at once: they hold the directory of most files.
-const TAIL_BYTES: u64 = 16 << 10;
 
 /// Bytes of pages that one round of reads fetches at most.
 const ROUND_BYTES_MAX: u64 = 2 << 20;
@@ -35,36 +33,7 @@ impl ExemplarPages {
             Some(size_bytes) => size_bytes,
             None => files.size(FILE)?,
         };
-        let least = HEADER.len() as u64 + TRAILER_BYTES;
-        if size_bytes < least {
-            return Err(BlockError::corrupt(FILE, 0, "shorter than header and trailer"));
-        }
-        let tail_at = size_bytes - TAIL_BYTES.min(size_bytes);
-        let mut tail = read_range(files, FILE, tail_at..size_bytes)?;
-        let trailer_at = size_bytes - TRAILER_BYTES;
-        let trailer = tail.slice(tail.len() - TRAILER_BYTES as usize..);
-        let mut cursor = Cursor::new(&trailer, FILE, trailer_at);
-        let (length, crc, version) = (cursor.u32()?, cursor.u32()?, cursor.bytes(4)?);
-        if cursor.bytes(4)? != MAGIC {
-            return Err(BlockError::corrupt(FILE, trailer_at, "wrong magic number"));
-        }
-        if version != [VERSION, 0, 0, 0] {
-            let reason = format!("version {version:?}, this program reads {VERSION}").into();
-            return Err(BlockError::Unsupported { file: FILE, reason });
-        }
-        let length = u64::from(length);
-        if length > size_bytes - least {
-            return Err(BlockError::corrupt(FILE, trailer_at, "the directory is longer than the file"));
-        }
-        let directory_at = trailer_at - length;
-        if directory_at < tail_at {
-            tail = read_range(files, FILE, directory_at..size_bytes)?;
-        }
-        let start = tail.len() - (TRAILER_BYTES + length) as usize;
-        let directory = tail.slice(start..start + length as usize);
-        if crc32c::crc32c_append(crc32c::crc32c(&directory), &trailer[..4]) != crc {
-            return Err(BlockError::corrupt(FILE, directory_at, "checksum mismatch"));
-        }
+        let (directory, directory_at) = tail::read(files, FILE, size_bytes, MAGIC, VERSION)?;
         Self::parse(&directory, directory_at)
     }
 

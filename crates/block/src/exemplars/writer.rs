@@ -1,12 +1,13 @@
 //! Writes `exemplars`, page by page as they come.
 
 use super::page::{PageEntry, PageWriter};
-use super::{HEADER, MAGIC, TRAILER_BYTES, VERSION};
-use crate::cursor::{crc, push_text, push_uvarint, push_varint};
+use super::{HEADER, MAGIC, VERSION};
+use crate::cursor::{push_text, push_uvarint, push_varint};
 use crate::error::{BlockError, Result};
 use crate::files::BlockFile;
 use crate::meta::FileEntry;
 use crate::sink::{FileSink, Sink};
+use crate::tail;
 use longhaul_disk::Fs;
 use longhaul_model::{Exemplar, Labels, TimeRange};
 use std::path::Path;
@@ -64,15 +65,7 @@ impl ExemplarsWriter {
             push_text(&mut directory, &page.first_metric);
             push_text(&mut directory, &page.last_metric);
         }
-        let length = u32::try_from(directory.len());
-        let length = length.map_err(|_| BlockError::Refused("the directory of exemplars exceeds 4 GiB".into()))?;
-        let mut trailer = Vec::with_capacity(TRAILER_BYTES as usize);
-        trailer.extend_from_slice(&length.to_be_bytes());
-        trailer.extend_from_slice(&crc32c::crc32c_append(crc(&directory), &length.to_be_bytes()).to_be_bytes());
-        trailer.extend_from_slice(&[VERSION, 0, 0, 0]);
-        trailer.extend_from_slice(&MAGIC);
-        sink.append(&directory)?;
-        sink.append(&trailer)?;
+        tail::push(&mut sink, &directory, MAGIC, VERSION)?;
         sink.finish().map(Some)
     }
 

@@ -181,7 +181,8 @@ fn tenant_of(block: &OpenBlock) -> Option<&str> {
 }
 
 fn files_of(block: &OpenBlock) -> Vec<(String, u64)> {
-    let fixed = [BlockFile::Index, BlockFile::Lookup, BlockFile::Tombstones, BlockFile::Exemplars].into_iter();
+    use BlockFile::{Columns, Exemplars, Index, Lookup, Tombstones};
+    let fixed = [Index, Lookup, Tombstones, Exemplars, Columns].into_iter();
     let present = |file: BlockFile| block.files.size(file).ok().map(|size_bytes| (file.path(), size_bytes));
     fixed.filter_map(present).chain((0..).map(BlockFile::Chunks).map_while(present)).collect()
 }
