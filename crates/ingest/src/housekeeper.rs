@@ -5,6 +5,8 @@ use crate::cut::{self, plan};
 use crate::error::IngestError;
 use crate::ingester::Inner;
 use crate::lane::Marker;
+use crate::metadata::{self, Metadata};
+use crate::recover::METADATA;
 use crate::settings::IngestSettings;
 use crate::ship;
 use crate::tenant::Tenant;
@@ -111,6 +113,7 @@ pub(crate) async fn tick(inner: &Arc<Inner>) -> bool {
     let tenants = inner.tenants.all();
     append_owed(inner, &tenants);
     let now_ms = inner.clock.now_ms();
+    save_metadata(inner, |metadata| metadata.is_due(now_ms)).await;
     let mut all_well = cut_what_is_due(inner, &tenants, now_ms).await;
     for tenant in &tenants {
         evict_idle(tenant, now_ms, inner.settings.idle_series_ms);
@@ -129,6 +132,32 @@ pub(crate) async fn tick(inner: &Arc<Inner>) -> bool {
             tracing::error!(%error, "cannot remove released log segments");
             false
         }
+    }
+}
+
+/// Writes the metadata of tenants where it is time to. What fails is tried again later: it is of no use to hold up anything
+/// else for it.
+pub(crate) async fn save_metadata(inner: &Arc<Inner>, is_due: impl Fn(&Metadata) -> bool) {
+    let due: Vec<_> = inner.tenants.all().into_iter().filter(|tenant| is_due(&tenant.metadata)).collect();
+    if due.is_empty() {
+        return;
+    }
+    let saving = {
+        let inner = inner.clone();
+        cut::blocking(move || {
+            let now_ms = inner.clock.now_ms();
+            for tenant in due {
+                let path = inner.data_dir.join(METADATA).join(metadata::file_name(&tenant.id));
+                tenant
+                    .metadata
+                    .save(inner.part_writer.fs.as_ref(), &path, now_ms)
+                    .map_err(IngestError::io("write", &path))?;
+            }
+            Ok(())
+        })
+    };
+    if let Err(error) = saving.await {
+        tracing::warn!(%error, "metadata cannot be saved; it is tried again");
     }
 }
 

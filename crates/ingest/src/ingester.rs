@@ -9,6 +9,7 @@ use crate::error::{IngestError, WriteError};
 use crate::gate::{Gate, Inflight};
 use crate::housekeeper;
 use crate::lane::{Lanes, Log, Marker};
+use crate::metadata::{Families, Metadata};
 use crate::metrics::IngestMetrics;
 use crate::part_writer::PartWriter;
 use crate::recover;
@@ -146,6 +147,8 @@ impl Ingester {
         tenant.head.set_series_max(limits.series_max.map_or(usize::MAX, |max| max as usize));
         let Resolved { entries, samples, others, exemplars, mut refusals } =
             Resolved::of(batch, &tenant, limits, inner.clock.now_ms(), inner.gate.new_series());
+        let left_out = tenant.metadata.learn(batch, limits.metadata_max);
+        inner.metrics.metadata_left_out.fetch_add(left_out, Relaxed);
         let (mut stored, mut histograms_stored, mut exemplars_stored) = (0, 0, 0);
         if !entries.is_empty() {
             let (reply, verdict) = oneshot::channel();
@@ -189,6 +192,19 @@ impl Ingester {
             // Nothing of this tenant is here, but its blocks may be in the bucket. A query creates no tenant.
             None => self.inner.tenants.make(tenant.clone(), u32::MAX).pin().await,
         }
+    }
+
+    /// What senders of `tenant` say of metric families: of all or of one, of as many as `families_max`, `per_family_max`
+    /// things of each.
+    pub fn metadata(
+        &self,
+        tenant: &TenantId,
+        family: Option<&str>,
+        families_max: usize,
+        per_family_max: usize,
+    ) -> Families {
+        let tenant = self.inner.tenants.get(tenant);
+        tenant.map(|it| it.metadata.families(family, families_max, per_family_max)).unwrap_or_default()
     }
 
     /// Hands over a version of a tenant's manifest that somebody else in this process committed or read: queries that begin
@@ -237,6 +253,7 @@ impl Ingester {
         let log = self.inner.log.clone();
         let _ = tokio::task::spawn_blocking(move || log.close()).await;
         self.inner.lanes.drained().await;
+        housekeeper::save_metadata(&self.inner, Metadata::is_changed).await;
     }
 
     /// Sizes of everything in memory and on the local disk.

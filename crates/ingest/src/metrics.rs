@@ -15,6 +15,8 @@ pub struct IngestMetrics {
     pub samples_refused: AtomicU64,
     /// Samples (or histograms, exemplars) dropped at the door because their tenant does not want them.
     pub samples_dropped: AtomicU64,
+    /// Things that were said of metric families, and for which there was no room.
+    pub metadata_left_out: AtomicU64,
     /// Requests turned away with "try again".
     pub requests_turned_away: AtomicU64,
     /// Parts written.

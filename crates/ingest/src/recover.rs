@@ -16,7 +16,7 @@ use crate::metrics::IngestMetrics;
 use crate::part_writer::{PARTITION, PartWriter};
 use crate::settings::IngestSettings;
 use crate::tenant::Tenant;
-use crate::{parts, ship};
+use crate::{metadata, parts, ship};
 use longhaul_bucket::{BucketError, Manifest, Store, TenantStore};
 use longhaul_disk::Fs;
 use longhaul_head::{HashSeed, Series, Verdict};
@@ -34,6 +34,7 @@ use tokio::sync::watch;
 /// Folders of the data directory.
 const PARTS: &str = "parts";
 const SHIP: &str = "ship";
+pub(crate) const METADATA: &str = "metadata";
 /// How long to wait before the store is asked again at start.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -54,6 +55,7 @@ fn recover(from: IngesterParts, handle: &Handle) -> Result<Arc<Inner>, IngestErr
 
     let seed = HashSeed::new(ids.random());
     let tenants = Tenants::new(&settings, seed, data_dir.join(PARTS), store.clone());
+    read_metadata(fs.as_ref(), &data_dir.join(METADATA), &tenants)?;
     open_parts(&fs, &data_dir, &tenants, &store, handle)?;
 
     let part_writer = PartWriter {
@@ -111,7 +113,7 @@ fn take_data_dir(fs: &dyn Fs, data_dir: &Path) -> Result<Box<dyn Send + Sync>, I
         std::io::ErrorKind::WouldBlock => IngestError::InUse(data_dir.to_owned()),
         _ => IngestError::io("lock", data_dir)(error),
     })?;
-    for dir in [data_dir.join(PARTS), data_dir.join(SHIP)] {
+    for dir in [data_dir.join(PARTS), data_dir.join(SHIP), data_dir.join(METADATA)] {
         fs.create_dir_all(&dir).map_err(IngestError::io("create", &dir))?;
     }
     fs.sync_dir(data_dir).map_err(IngestError::io("sync", data_dir))?;
@@ -125,6 +127,19 @@ fn take_data_dir(fs: &dyn Fs, data_dir: &Path) -> Result<Box<dyn Send + Sync>, I
         }
     }
     Ok(lock)
+}
+
+/// Gives the tenants what was saved of their metadata. A file that cannot be read is none: senders will say it all again.
+fn read_metadata(fs: &dyn Fs, dir: &Path, tenants: &Tenants) -> Result<(), IngestError> {
+    for entry in fs.list(dir).map_err(IngestError::io("list", dir))? {
+        let Some(id) = metadata::tenant_of(&entry.name) else { continue }; // one that was being written
+        let path = dir.join(&entry.name);
+        let file = fs.read(&path).map_err(IngestError::io("read", &path))?;
+        if !tenants.get_or_create(&id).metadata.restore(&file) {
+            tracing::warn!(path = %path.display(), "saved metadata is damaged and left out");
+        }
+    }
+    Ok(())
 }
 
 /// Opens the parts of all tenants, drops what the manifests cover, finds what was on its way to the bucket.

@@ -62,6 +62,8 @@ pub struct WriteLimits {
     pub series_max: Option<u64>,
     /// Exemplars in memory per tenant, about: requests that come at once may exceed it by what they carry.
     pub exemplars_max: usize,
+    /// Metric families of which metadata is kept per tenant.
+    pub metadata_max: usize,
     /// Labels of a series.
     pub label_names_max: usize,
     /// Bytes of a label name.
@@ -83,6 +85,7 @@ impl Default for WriteLimits {
         Self {
             series_max: None,
             exemplars_max: 200_000,
+            metadata_max: 20_000,
             label_names_max: 40,
             label_name_bytes_max: 256,
             label_value_bytes_max: 2048,

@@ -1,5 +1,6 @@
 //! Everything that the ingester holds of one tenant.
 
+use crate::metadata::Metadata;
 use crate::owed::Owed;
 use crate::parts::{Part, Parts};
 use crate::readers::{ReaderGuard, Readers};
@@ -33,6 +34,8 @@ pub(crate) struct Tenant {
     pub(crate) last_cuts_ms: Mutex<BTreeMap<i64, i64>>,
     /// When idle series were last looked for, ms.
     pub(crate) last_evicted_ms: AtomicI64,
+    /// What is said of metric families.
+    pub(crate) metadata: Metadata,
     /// Refusals that are not on disk yet.
     pub(crate) owed: Owed,
     /// Held from the taking of a view to its end (**I-CUT-2**).
@@ -76,6 +79,7 @@ impl Tenant {
             refreshed_ms: AtomicI64::new(0),
             last_cuts_ms: Mutex::default(),
             last_evicted_ms: AtomicI64::new(0),
+            metadata: Metadata::default(),
             owed: Owed::default(),
             cutting: Arc::default(),
             shipping: Arc::default(),

@@ -9,6 +9,7 @@ mod history_store;
 mod kinds;
 mod late;
 mod ledger;
+mod metadata;
 mod shipping;
 mod site;
 mod small_tenants;

@@ -88,7 +88,7 @@ impl std::fmt::Debug for IngestCollector {
 impl Collector for IngestCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (metrics, totals) = (self.ingester.metrics(), self.ingester.totals());
-        let counters: [(&str, &str, &AtomicU64); 13] = [
+        let counters: [(&str, &str, &AtomicU64); 14] = [
             ("samples_stored", "Samples stored", &metrics.samples_stored),
             ("samples_duplicate", "Samples that were there already", &metrics.samples_duplicate),
             ("exemplars_stored", "Exemplars stored", &metrics.exemplars_stored),
@@ -98,6 +98,7 @@ impl Collector for IngestCollector {
                 &metrics.samples_dropped,
             ),
             ("samples_refused", "Samples, histograms and exemplars refused", &metrics.samples_refused),
+            ("metadata_left_out", "Metadata for which there was no room", &metrics.metadata_left_out),
             ("writes_turned_away", "Writes answered with 503", &metrics.requests_turned_away),
             ("parts_written", "Parts cut from heads", &metrics.parts_written),
             ("cuts_failed", "Cuts that failed", &metrics.cuts_failed),

@@ -113,6 +113,8 @@ pub struct LimitsConfig {
     pub series_max: Limit,
     /// Exemplars in memory, about; more are refused until those there are have become part of a block.
     pub exemplars_max: usize,
+    /// Metric families of which HELP, TYPE and UNIT are kept.
+    pub metadata_max: usize,
     /// Series of one request.
     pub series_per_request_max: u32,
     /// Samples of one request.
@@ -303,6 +305,7 @@ impl Default for LimitsConfig {
         Self {
             series_max: Limit::Unlimited,
             exemplars_max: write.exemplars_max,
+            metadata_max: write.metadata_max,
             series_per_request_max: 100_000,
             samples_per_request_max: 1_000_000,
             label_names_max: write.label_names_max,
@@ -545,6 +548,7 @@ impl Config {
                 Limit::Unlimited => None,
             },
             exemplars_max: limits.exemplars_max,
+            metadata_max: limits.metadata_max,
             label_names_max: limits.label_names_max,
             label_name_bytes_max: limits.label_name_bytes_max,
             label_value_bytes_max: limits.label_value_bytes_max,

@@ -1,5 +1,5 @@
 //! `targets`, `scrape_pools`, `alertmanagers` and `metadata`: the side of Prometheus that scrapes and notifies. Longhaul does
-//! neither, and answers as a Prometheus does whose configuration names no target.
+//! neither, and answers as a Prometheus does whose configuration names no target; metadata it has from its senders.
 
 use crate::app::AppState;
 use crate::http::auth::Tenant;
@@ -7,6 +7,7 @@ use crate::http::error::ApiError;
 use crate::http::json;
 use crate::http::params::{self, Params};
 use axum::Router;
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
@@ -65,9 +66,11 @@ async fn alertmanagers(Tenant(_): Tenant) -> Response {
     json::success(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
 }
 
-/// Senders' metadata is not kept yet.
-async fn metadata(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {
-    params.number("limit")?;
-    params.number("limit_per_metric")?;
-    Ok(json::success(&json!({})))
+/// What senders say of metric families. A negative limit is none, and so is a limit per metric that is not positive.
+async fn metadata(State(app): State<AppState>, Tenant(tenant): Tenant, params: Params) -> Result<Response, ApiError> {
+    let limit = params.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let per_metric = params.number("limit_per_metric")?.and_then(|limit| usize::try_from(limit).ok());
+    let per_metric = per_metric.filter(|limit| *limit > 0);
+    let (limit, per_metric) = (limit.unwrap_or(usize::MAX), per_metric.unwrap_or(usize::MAX));
+    Ok(json::success(&app.ingester.metadata(&tenant, params.get("metric"), limit, per_metric)))
 }

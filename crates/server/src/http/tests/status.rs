@@ -6,6 +6,9 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ORIGIN, VARY};
 use axum::http::{Method, Request, StatusCode};
 use longhaul_model::{Labels, Sample};
+use longhaul_wire::proto::prometheus::{MetricMetadata, WriteRequest};
+use longhaul_wire::snappy;
+use prost::Message;
 use serde_json::{Value, json};
 
 async fn data(server: &Server, path: &str) -> Value {
@@ -216,5 +219,35 @@ async fn answers_are_compressed_as_the_client_likes() {
         let request = Request::get("/api/v1/features").header(ACCEPT_ENCODING, accept).body(Body::empty());
         let answer = server.send(request.unwrap()).await;
         assert_eq!(answer.headers.get(CONTENT_ENCODING).map(|it| it.to_str().unwrap()), encoding, "{accept}");
+    }
+}
+
+/// HELP, TYPE and UNIT of families, as senders of 1.0 tell them.
+#[tokio::test]
+async fn metadata_is_served_within_its_limits() {
+    let server = Server::start(Config::default()).await;
+    let of = |name: &str, kind, help: &str| MetricMetadata {
+        r#type: kind,
+        metric_family_name: name.into(),
+        help: help.into(),
+        unit: "bytes".into(),
+    };
+    let metadata =
+        vec![of("a_total", 1, "First."), of("a_total", 1, "Second."), of("b", 2, ""), of("a_total", 1, "First.")];
+    let request = WriteRequest { metadata, ..WriteRequest::default() };
+    let body = snappy::compress(&request.encode_to_vec());
+    let answer = server.send(Request::post("/api/v1/push").body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
+    let said = |kind: &str, help: &str| json!({"type": kind, "help": help, "unit": "bytes"});
+    let a = [said("counter", "First."), said("counter", "Second.")];
+    for (path, expected) in [
+        ("metadata", json!({"a_total": a, "b": [said("gauge", "")]})),
+        ("metadata?limit=-1&limit_per_metric=0", json!({"a_total": a, "b": [said("gauge", "")]})),
+        ("metadata?limit=1&limit_per_metric=1", json!({"a_total": a[..1]})),
+        ("metadata?limit=0", json!({})),
+        ("metadata?metric=b", json!({"b": [said("gauge", "")]})),
+        ("metadata?metric=c", json!({})),
+    ] {
+        assert_eq!(data(&server, path).await, expected, "{path}");
     }
 }
