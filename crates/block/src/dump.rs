@@ -5,8 +5,9 @@ use crate::error::{BlockError, Result};
 use crate::files::{BlockFile, BlockFiles};
 use crate::index::{IndexReader, IndexWalk, SeriesEntry};
 use crate::segments::read_chunks;
-use longhaul_chunk::{Chunk, ChunkError, decode_any, reset_hint, sample_count};
-use longhaul_model::{CounterResetHint, Labels, Measurement};
+use longhaul_chunk::aggregate::{self, Aggregate};
+use longhaul_chunk::{Chunk, ChunkError, Encoding, decode_any, reset_hint, sample_count};
+use longhaul_model::{CounterResetHint, Labels, Measurement, Sample};
 
 /// One series.
 #[derive(Clone, Debug)]
@@ -33,13 +34,36 @@ pub struct DumpChunk {
 }
 
 impl DumpChunk {
-    /// The samples of the chunk. Aggregates are not read.
+    /// The aggregates that the chunk has, if it is one of aggregates; each with its chunk and, if it is one of floats, with its
+    /// samples as Thanos reads them.
+    pub fn aggregates(&self) -> Result<Vec<(Aggregate, Chunk, Vec<Sample>)>> {
+        let mut found = Vec::new();
+        if self.chunk.encoding != Encoding::ThanosAggregate {
+            return Ok(found);
+        }
+        let parts = aggregate::unpack(&self.chunk).map_err(|error| self.corrupt(&error))?;
+        for (aggregate, part) in Aggregate::ALL.into_iter().zip(parts) {
+            let Some(part) = part else { continue };
+            let mut samples = Vec::new();
+            if part.encoding.is_float() {
+                aggregate::expand(&part, &mut samples).map_err(|error| self.corrupt(&error))?;
+            }
+            found.push((aggregate, part, samples));
+        }
+        Ok(found)
+    }
+
+    /// The samples of the chunk; those of aggregates are asked for by [`Self::aggregates`].
     pub fn decode(&self) -> Result<Vec<Measurement>> {
         let mut samples = Vec::new();
         let decoded = decode_any(&self.chunk, &mut samples);
-        let (segment, offset) = ((self.reference >> 32) as u32, self.reference & u64::from(u32::MAX));
-        decoded.map_err(|error| BlockError::chunk(BlockFile::Chunks(segment), offset, &error))?;
+        decoded.map_err(|error| self.corrupt(&error))?;
         Ok(samples)
+    }
+
+    fn corrupt(&self, error: &ChunkError) -> BlockError {
+        let (segment, offset) = ((self.reference >> 32) as u32, self.reference & u64::from(u32::MAX));
+        BlockError::chunk(BlockFile::Chunks(segment), offset, error)
     }
 }
 

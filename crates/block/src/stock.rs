@@ -2,14 +2,15 @@
 //! and by the accounts of a merge.
 
 use crate::content_hash::{ContentHash, SeriesHash};
-use longhaul_chunk::{Chunk, ChunkError, Columns, Encoding, decode_any, decode_into, sample_count};
-use longhaul_model::{Measurement, TimeRange};
+use longhaul_chunk::{Chunk, ChunkError, Columns, Encoding, aggregate, decode_any, decode_into, sample_count};
+use longhaul_model::{Measurement, Sample, TimeRange};
 
 /// Buffers that live from chunk to chunk.
 #[derive(Default)]
 pub(crate) struct StockTaker {
     columns: Columns,
     measurements: Vec<Measurement>,
+    expanded: Vec<Sample>,
     canonical: Vec<u8>,
 }
 
@@ -28,7 +29,7 @@ pub(crate) struct Stock {
 
 impl StockTaker {
     /// Takes stock of a chunk and calls `each` with the time and the hash of every sample. A chunk of aggregates counts
-    /// as one item without a time: its samples are not looked at.
+    /// as one item without a time: its samples are looked at and not counted.
     pub fn take(
         &mut self,
         chunk: &Chunk,
@@ -53,6 +54,11 @@ impl StockTaker {
                 stock.times = t_ms.first().copied().zip(t_ms.last().copied());
             }
             Encoding::ThanosAggregate => {
+                // Aggregates of histograms are believed; those of floats are looked at.
+                for part in aggregate::unpack(chunk)?.iter().flatten().filter(|part| part.encoding.is_float()) {
+                    self.expanded.clear();
+                    aggregate::expand(part, &mut self.expanded)?;
+                }
                 stock.histograms = sample_count(chunk).map_or(0, u64::from);
                 stock.hash = series.of_aggregates(chunk);
             }

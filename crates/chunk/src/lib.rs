@@ -5,6 +5,7 @@
 //!
 //! Knows nothing of series ids, files or queries.
 
+pub mod aggregate;
 mod bits;
 mod columns;
 mod histogram;

@@ -40,20 +40,33 @@ impl XorAppender {
     /// If `t_ms` does not lie after the last sample's, or the chunk holds [`CHUNK_SAMPLES_MAX`] samples.
     #[inline]
     pub fn append(&mut self, t_ms: i64, value: f64) {
-        self.append_under(t_ms, value, WriteWindow::fit);
+        self.append_under::<true>(t_ms, value, WriteWindow::fit);
+    }
+
+    /// [`Self::append`] at any time, as only chunks within chunks of aggregates have it.
+    pub(crate) fn append_any(&mut self, t_ms: i64, value: f64) {
+        self.append_under::<false>(t_ms, value, WriteWindow::fit);
     }
 
     /// [`Self::append`] under the window that `find` makes the current one for a change.
     #[inline(always)]
-    fn append_under(&mut self, t_ms: i64, value: f64, find: impl FnOnce(&mut WriteWindow, u64) -> WindowUse) {
+    fn append_under<const RISES: bool>(
+        &mut self,
+        t_ms: i64,
+        value: f64,
+        find: impl FnOnce(&mut WriteWindow, u64) -> WindowUse,
+    ) {
         let samples = self.samples();
         let delta = t_ms.wrapping_sub(self.t_ms) as u64;
         if samples >= 2 {
-            assert!(t_ms > self.t_ms && samples < CHUNK_SAMPLES_MAX, "a chunk's times rise and its count is a u16");
+            assert!(
+                (!RISES || t_ms > self.t_ms) && samples < CHUNK_SAMPLES_MAX,
+                "a chunk's times rise and its count is a u16"
+            );
             let (prefix, prefix_bits) = self.write_dod(delta.wrapping_sub(self.delta) as i64);
             self.write_value(prefix, prefix_bits, value, find);
         } else if samples == 1 {
-            assert!(t_ms > self.t_ms, "a chunk's times rise");
+            assert!(!RISES || t_ms > self.t_ms, "a chunk's times rise");
             self.writer.write_uvarint(delta);
             self.write_value(0, 0, value, find);
         } else {
@@ -172,15 +185,16 @@ pub(crate) fn pack(t_ms: &[i64], values: &[f64], plan: &mut WindowPlan) -> Chunk
     plan.plan(values.windows(2).map(|pair| pair[0].to_bits() ^ pair[1].to_bits()));
     let mut chunk = XorAppender::new();
     for (t_ms, value) in t_ms.iter().zip(values) {
-        chunk.append_under(*t_ms, *value, |window, _| plan.next(window));
+        chunk.append_under::<true>(*t_ms, *value, |window, _| plan.next(window));
     }
     chunk.seal()
 }
 
-/// The samples of an XOR chunk one by one, as far as they are asked for. Ends after the first error.
+/// The samples of an XOR chunk one by one, as far as they are asked for. Ends after the first error; times that do not rise are
+/// one, unless `RISES` says that they need not.
 #[derive(Clone, Debug)]
-pub struct XorIterator<'a> {
-    decoder: Decoder<'a>,
+pub struct XorIterator<'a, const RISES: bool = true> {
+    decoder: Decoder<'a, RISES>,
     index: u16,
     count: u16,
 }
@@ -192,7 +206,14 @@ impl<'a> XorIterator<'a> {
     }
 }
 
-impl Iterator for XorIterator<'_> {
+impl<'a> XorIterator<'a, false> {
+    /// Opens the data of a chunk within a chunk of aggregates.
+    pub(crate) fn in_any_order(data: &'a [u8]) -> Result<Self, ChunkError> {
+        Ok(Self { decoder: Decoder::new(data), index: 0, count: crate::count_of(data)? })
+    }
+}
+
+impl<const RISES: bool> Iterator for XorIterator<'_, RISES> {
     type Item = Result<Sample, ChunkError>;
 
     #[inline]
@@ -225,7 +246,7 @@ pub(crate) fn decode_all(data: &[u8], out: &mut Columns) -> Result<(), ChunkErro
     out.t_ms.resize(begin + count, 0);
     out.values.resize(begin + count, 0.0);
     let mut slots = out.t_ms[begin..].iter_mut().zip(&mut out.values[begin..]);
-    let mut decoder = Decoder::new(data);
+    let mut decoder = Decoder::<true>::new(data);
     if let Some((t_ms, value)) = slots.next() {
         decoder.first();
         (*t_ms, *value) = (decoder.t_ms, f64::from_bits(decoder.bits));
@@ -242,7 +263,7 @@ pub(crate) fn decode_all(data: &[u8], out: &mut Columns) -> Result<(), ChunkErro
 }
 
 #[derive(Clone, Debug)]
-struct Decoder<'a> {
+struct Decoder<'a, const RISES: bool> {
     reader: BitReader<'a>,
     t_ms: i64,
     delta: u64,
@@ -250,7 +271,7 @@ struct Decoder<'a> {
     window: ReadWindow,
 }
 
-impl<'a> Decoder<'a> {
+impl<'a, const RISES: bool> Decoder<'a, RISES> {
     fn new(data: &'a [u8]) -> Self {
         Self { reader: BitReader::new(data, 2), t_ms: 0, delta: 0, bits: 0, window: ReadWindow::WHOLE }
     }
@@ -304,7 +325,7 @@ impl<'a> Decoder<'a> {
     fn advance(&mut self) {
         let before = self.t_ms;
         self.t_ms = before.wrapping_add_unsigned(self.delta);
-        if self.t_ms <= before {
+        if RISES && self.t_ms <= before {
             self.reader.fail("times do not rise");
         }
     }

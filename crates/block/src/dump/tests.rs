@@ -104,6 +104,15 @@ fn assert_golden(dir: &Path, golden: &Path) -> usize {
                 CounterResetHint::Gauge => "gauge",
             });
             assert_eq!(header, line["counter_reset_header"].as_str(), "{place}");
+            let aggregates = chunk.aggregates().unwrap();
+            assert_eq!(aggregates.len(), line["aggr"].as_object().map_or(0, |aggregates| aggregates.len()), "{place}");
+            for (aggregate, chunk, samples) in aggregates {
+                let line = &line["aggr"][aggregate.as_str()];
+                assert_eq!(Some(u64::from(chunk.encoding.byte())), line["enc"].as_u64(), "{place}");
+                let samples: Vec<_> = samples.iter().map(|it| (Some(it.t_ms), Some(it.value))).collect();
+                let expected = line["samples"].as_array().unwrap().iter().map(|it| (it[0].as_i64(), it[1].as_f64()));
+                assert_eq!(samples, expected.collect::<Vec<_>>(), "{place}");
+            }
         }
         if series.chunks.iter().all(|chunk| chunk.chunk.encoding != Encoding::ThanosAggregate) {
             assert_samples(&series.chunks, line["samples"].as_array().unwrap(), &place);

@@ -3,6 +3,7 @@
 use super::OpenBlock;
 use jiff::Timestamp;
 use longhaul_block::{BlockError, BlockFile, DumpChunk, DumpSeries, VerifyReport};
+use longhaul_chunk::Encoding;
 use longhaul_model::{BucketSpan, CounterResetHint, Labels, Measurement, Value as Measured, is_stale};
 use serde_json::{Map, Value, json};
 use std::io::{Result, Write};
@@ -94,6 +95,15 @@ pub(super) fn series(series: &DumpSeries, json: bool, out: &mut dyn Write) -> Re
     for it in &series.chunks {
         chunks.push(chunk(it));
         match it.decode() {
+            _ if it.chunk.encoding == Encoding::ThanosAggregate => match it.aggregates() {
+                Ok(_) if json => {} // among the chunks
+                Ok(found) => found.iter().try_for_each(|(aggregate, _, samples)| {
+                    let name = aggregate.as_str();
+                    samples.iter().try_for_each(|it| writeln!(out, "  {} {} {name}", it.t_ms, it.value))
+                })?,
+                Err(error) if json => samples.push(json!({ "error": error.to_string() })),
+                Err(error) => writeln!(out, "  [{}, {}] {error}", it.chunk.min_ms, it.chunk.max_ms)?,
+            },
             Ok(decoded) if json => samples.extend(decoded.iter().map(sample)),
             Ok(decoded) => decoded.iter().try_for_each(|it| writeln!(out, "  {}", line(it)))?,
             Err(error) if json => samples.push(json!({ "error": error.to_string() })),
@@ -119,6 +129,10 @@ fn chunk(it: &DumpChunk) -> Value {
             CounterResetHint::Gauge => "gauge",
         }
         .into();
+    }
+    for (aggregate, chunk, samples) in it.aggregates().unwrap_or_default() {
+        let samples: Vec<Value> = samples.iter().map(|it| json!([it.t_ms, number(it.value)])).collect();
+        document["aggr"][aggregate.as_str()] = json!({ "enc": chunk.encoding.byte(), "samples": samples });
     }
     document
 }
