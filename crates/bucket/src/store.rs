@@ -7,7 +7,7 @@ use longhaul_disk::Fs;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{
-    GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    GetOptions, GetResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
     UpdateVersion, coalesce_ranges,
 };
 use std::ops::{ControlFlow, Range};
@@ -122,7 +122,7 @@ impl Store {
     }
 
     pub(crate) async fn get(&self, key: &Key) -> Result<Bytes> {
-        let bytes = self.call(&self.metrics.gets, key, async { self.inner.get(key).await?.bytes().await }).await?;
+        let bytes = self.call(&self.metrics.gets, key, async { body(self.inner.get(key).await?).await }).await?;
         add(&self.metrics.read_bytes, bytes.len() as u64);
         Ok(bytes)
     }
@@ -133,7 +133,7 @@ impl Store {
             .call(&self.metrics.gets, key, async {
                 let answer = self.inner.get(key).await?;
                 let version = UpdateVersion { e_tag: answer.meta.e_tag.clone(), version: answer.meta.version.clone() };
-                Ok((answer.bytes().await?, version))
+                Ok((body(answer).await?, version))
             })
             .await?;
         add(&self.metrics.read_bytes, bytes.len() as u64);
@@ -155,7 +155,7 @@ impl Store {
         let (found, bytes) = self
             .call(&self.metrics.gets, key, async {
                 let answer = self.inner.get_opts(key, options).await?;
-                Ok((answer.range.clone(), answer.bytes().await?))
+                Ok((answer.range.clone(), body(answer).await?))
             })
             .await?;
         add(&self.metrics.read_bytes, bytes.len() as u64);
@@ -287,6 +287,17 @@ impl std::fmt::Display for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.inner, self.prefix)
     }
+}
+
+/// What an answer brings. One that breaks off is the store's failure, and must not be taken for damage of the object.
+async fn body(answer: GetResult) -> object_store::Result<Bytes> {
+    let promised_bytes = answer.range.end - answer.range.start;
+    let bytes = answer.bytes().await?;
+    if bytes.len() as u64 == promised_bytes {
+        return Ok(bytes);
+    }
+    let source = format!("the answer breaks off after {} of {promised_bytes} bytes", bytes.len()).into();
+    Err(object_store::Error::Generic { store: "bucket", source })
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {

@@ -49,6 +49,8 @@ pub(crate) enum Act {
     Overwrite,
     /// A put is cut in half; a ranged GET is answered with the whole.
     Mangle,
+    /// The answer to a GET breaks off in the middle.
+    BreakOff,
 }
 
 type Rule = dyn Fn(Call, &str) -> Act + Send + Sync;
@@ -163,7 +165,15 @@ impl ObjectStore for TestStore {
         if act == Act::Mangle {
             options.range = None;
         }
-        perform(act, key, self.inner.get_opts(key, options)).await
+        let mut answer = perform(act, key, self.inner.get_opts(key, options)).await?;
+        if act == Act::BreakOff {
+            let (meta, range) = (answer.meta.clone(), answer.range.clone());
+            let bytes = answer.bytes().await?;
+            let half = bytes.slice(..bytes.len() / 2);
+            let payload = GetResultPayload::Stream(futures::stream::once(async { Ok(half) }).boxed());
+            answer = GetResult { payload, meta, range, attributes: Default::default(), extensions: Default::default() };
+        }
+        Ok(answer)
     }
 
     fn delete_stream(&self, keys: BoxStream<'static, Result<Key>>) -> BoxStream<'static, Result<Key>> {

@@ -80,11 +80,14 @@ async fn what_is_missing_is_an_error() {
 async fn failures_of_the_store_are_not_the_blocks_fault() {
     let test = TestStore::new();
     let tenant = with_block(test.store()).await;
-    for act in [Act::FailBefore, Act::HangAfter, Act::Deny, Act::Mangle] {
+    for act in [Act::FailBefore, Act::HangAfter, Act::Deny, Act::Mangle, Act::BreakOff] {
         test.set(move |call, _| if call == Call::Get { act } else { Act::Honestly });
         let error = read(&tenant, BlockFile::Chunks(1), std::slice::from_ref(&(5..10))).await.unwrap_err();
         assert!(matches!(error, ReadError::Other { .. }), "{act:?}: {error}");
     }
+    test.set(|call, _| if call == Call::Get { Act::BreakOff } else { Act::Honestly });
+    let error = tenant.store.get(&tenant.block_key(at(1), "chunks/000002")).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
 }
 
 #[tokio::test]
