@@ -101,7 +101,7 @@ fn read(recording: &[u8]) -> Recording {
         samples.sort_by_key(|sample| sample.0);
         samples.dedup_by_key(|sample| sample.0);
     }
-    series.into_iter().step_by(SERIES_STRIDE).map(|(labels, samples)| (labels, samples)).collect()
+    series.into_iter().step_by(SERIES_STRIDE).collect()
 }
 
 fn labels(section: LabelSection<'_>) -> Labels {

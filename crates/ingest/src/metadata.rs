@@ -87,12 +87,9 @@ impl Metadata {
     /// What is known: of all families or of one, of as many as `families_max`, `per_family_max` things of each.
     pub(crate) fn families(&self, family: Option<&str>, families_max: usize, per_family_max: usize) -> Families {
         let known = self.known.read();
-        let wanted =
-            known.families.iter().filter(|(name, _)| family.is_none_or(|family| name.as_bytes() == family.as_bytes()));
-        let each = |(name, said): (&Box<str>, &VecDeque<Said>)| {
-            (name.to_string(), said.iter().take(per_family_max).map(Said::to_plain).collect())
-        };
-        wanted.take(families_max).map(each).collect()
+        let wanted = known.families.iter().filter(|(name, _)| family.is_none_or(|family| &***name == family));
+        let plain = |said: &VecDeque<Said>| said.iter().take(per_family_max).map(Said::to_plain).collect();
+        wanted.take(families_max).map(|(name, said)| (name.to_string(), plain(said))).collect()
     }
 
     /// Whether it is time to write the file anew.
