@@ -154,7 +154,8 @@ impl Column {
         )
     }
 
-    /// The columns that must be read for this one to be understood.
+    /// The columns that must be read for this one to be understood: those that it is written against, and those that say
+    /// whether it is exact and how it folds.
     pub(super) fn needs(self) -> ColumnSet {
         use Column::*;
         let beside: &[Self] = match self {
@@ -164,10 +165,10 @@ impl Column {
             Prev => &[First, Last],
             PrevTime => &[FirstTime, LastTime],
             PrevStart => &[FirstStart],
-            Min | Max | Sum => &[First, Last],
+            Min | Max => &[First, Last],
+            Sum => &[First, Last, SumLost, NanCount, Min, Max],
             MinTime | MaxTime => &[LastTime],
-            SumLost => &[Sum],
-            Squares => &[Min, Max],
+            Squares => &[Min, Max, Sum],
             HistogramFirst | HistogramPrev | HistogramSum | HistogramCorrection => &[HistogramLast, HistogramFlags],
             HistogramLast => &[HistogramFlags],
             HistogramFirstTime => &[HistogramLastTime],

@@ -3,7 +3,7 @@
 //! The hints of histograms stand in the flags. Chunks hold all as gauges, since sums go up and down.
 
 use super::column::{Column, ColumnSet};
-use super::series::{Cells, Reading, corrupt, push_integers};
+use super::series::{Cells, Reading, corrupt, push_integers, samples_of};
 use crate::cursor::{Cursor, push_uvarint};
 use crate::error::Result;
 use bytes::Bytes;
@@ -140,7 +140,7 @@ pub(super) fn decode(reading: &mut Reading<'_>, resolution: Resolution, windows:
     let Some(counts) = reading.integers(HistogramCount, windows.len())? else { return Ok(()) };
     let mut rows: Vec<Row> = Vec::new();
     for (it, count) in windows.iter().zip(&counts).filter(|(_, count)| **count != 0) {
-        let count = u64::try_from(*count).map_err(|_| corrupt("a window has fewer than no histograms"))?;
+        let count = samples_of(*count, resolution)?;
         rows.push(Row { number: it.number, count, ..Row::default() });
     }
     let all: fn(&Row) -> bool = |_| true;
@@ -186,6 +186,9 @@ pub(super) fn decode(reading: &mut Reading<'_>, resolution: Resolution, windows:
     histograms(HistogramSum, summed, |row, it| row.sum = Some(it))?;
     let corrected: fn(&Row) -> bool = |row| row.count > 1 && row.flags & FLAG_CORRECTION != 0;
     histograms(HistogramCorrection, corrected, |row, it| row.correction = Some(it))?;
+    if rows.iter().any(|row| row.resets >= row.count || row.changes >= row.count) {
+        return Err(corrupt("a window counts more than it has histograms"));
+    }
     let mut rows = rows.into_iter();
     for (it, _) in windows.iter_mut().zip(counts).filter(|(_, count)| *count != 0) {
         it.window.histograms = rows.next().map(|row| Box::new(row.into_window()));

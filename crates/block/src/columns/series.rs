@@ -151,7 +151,7 @@ fn decode_floats(reading: &mut Reading<'_>, resolution: Resolution, windows: &mu
     let mut numbers = Vec::new();
     let mut all: Vec<FloatWindow> = Vec::new();
     for (it, count) in windows.iter().zip(&counts).filter(|(_, count)| **count != 0) {
-        let count = u64::try_from(*count).map_err(|_| corrupt("a window has fewer than no samples"))?;
+        let count = samples_of(*count, resolution)?;
         numbers.push(it.number);
         let nothing = Point { t_ms: resolution.end_ms(it.number), start_ms: 0, value: 0.0 };
         all.push(FloatWindow { count, ..FloatWindow::of(nothing) });
@@ -212,6 +212,9 @@ fn decode_floats(reading: &mut Reading<'_>, resolution: Resolution, windows: &mu
     set(Correction, |_| 0.0, |it, value| it.correction = value)?;
     set(Squares, expected_squares, |it, value| it.squares = value)?;
     for it in &mut several {
+        if it.nan_count > it.count || it.resets >= it.count || it.changes >= it.count {
+            return Err(corrupt("a window counts more than it has samples"));
+        }
         it.mean = it.sum.total() / it.count as f64;
         it.prev = Some(it.first);
     }
@@ -305,6 +308,15 @@ pub(super) fn windows_of(cursor: &mut Cursor<'_>) -> Result<usize> {
         return Err(cursor.corrupt("a series has more windows than one may have"));
     }
     Ok(windows as usize)
+}
+
+/// A count of samples of one kind in a window, of which no two can have the same millisecond.
+pub(super) fn samples_of(count: i64, resolution: Resolution) -> Result<u64> {
+    let most = resolution.length_ms().min(u32::MAX.into());
+    match u64::try_from(count) {
+        Ok(samples) if count <= most => Ok(samples),
+        _ => Err(corrupt("a window has more samples than milliseconds")),
+    }
 }
 
 pub(super) fn corrupt(reason: &'static str) -> BlockError {
