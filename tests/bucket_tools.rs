@@ -3,7 +3,8 @@
 use crate::support::client::Client;
 use crate::support::command::{documents, fails, longhaul, succeeds};
 use crate::support::process::Longhaul;
-use crate::support::{block_dirs, now_ms};
+use crate::support::values::{Matrix, count, exact_difference};
+use crate::support::{block_dirs, copy_dir, now_ms, seconds};
 use longhaul_model::{Labels, Sample};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -86,4 +87,67 @@ async fn what_is_in_a_bucket_is_counted_and_verified() {
     assert!(!nowhere.exists());
     assert!(fails(&["bucket", "stats", path, "--tenant", "c"]).contains("tenant c has no manifest"));
     assert!(fails(&["bucket", "verify", path, "--jobs", "1", "--tenant", "../b"]).contains("tenant: "));
+}
+
+/// What tenant `a` can read.
+async fn read(server: &Longhaul) -> Matrix {
+    Client::new(&server.url).of_tenant("a").samples("m", "3h", &seconds(now_ms())).await
+}
+
+#[tokio::test]
+async fn a_manifest_that_was_lost_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = bucket(dir.path()).await;
+    let path = bucket.to_str().unwrap();
+    let manifests = bucket.join("a/_longhaul/manifest");
+    let configuration = "self_scrape: {enabled: false}\nauth: {mode: header}\ncompactor: {enabled: false}\n";
+    let server = Longhaul::configured(dir.path(), configuration).await;
+    let before = read(&server).await;
+    assert_eq!(count(&before), 300);
+    drop(server);
+
+    assert!(fails(&["bucket", "rebuild-manifest", path, "--tenant", "a"]).contains("--replace rebuilds it"));
+    let last = std::fs::read_dir(&manifests)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .filter(|it| it.file_stem().unwrap().len() == 20)
+        .max()
+        .unwrap();
+    damage(&last);
+    assert!(fails(&["bucket", "rebuild-manifest", path, "--tenant", "a"]).contains("which is damaged"));
+    let would = documents(&["bucket", "rebuild-manifest", path, "--tenant", "a", "--replace"]);
+    assert_eq!((would[0]["live"].as_array().unwrap().len(), &would[0]["applied"]), (3, &false.into()));
+    assert!(!longhaul(&["bucket", "verify", path, "--tenant", "a"]).success, "nothing was changed");
+
+    // All of it is gone; one block is half there, one is another tenant's.
+    std::fs::remove_dir_all(bucket.join("a/_longhaul")).unwrap();
+    let blocks = block_dirs(&bucket.join("a"));
+    let other = block_dirs(&bucket.join("b")).remove(0);
+    copy_dir(&other, &bucket.join("a").join(other.file_name().unwrap()));
+    copy_dir(&blocks[0], &bucket.join("a/01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+    std::fs::remove_file(bucket.join("a/01ARZ3NDEKTSV4RRFFQ69G5FAV/meta.json")).unwrap();
+    let meta = std::fs::read(blocks[1].join("meta.json")).unwrap();
+    std::fs::write(blocks[1].join("meta.json"), &meta[..meta.len() / 2]).unwrap();
+    let output = longhaul(&["bucket", "rebuild-manifest", path]);
+    assert!(output.success && output.error.contains("tenant b has version 1 of a manifest"), "{}", output.error);
+    for said in ["there is no manifest", "2 live blocks", "it is a block of tenant b", "FAV: there is no meta.json"] {
+        assert!(output.out.contains(said), "{said} in {}", output.out);
+    }
+    assert!(fails(&["bucket", "rebuild-manifest", path, "--apply"]).contains("1 blocks cannot be read"));
+    std::fs::write(blocks[1].join("meta.json"), meta).unwrap();
+    let done = documents(&["bucket", "rebuild-manifest", path, "--apply"]);
+    assert_eq!((&done[0]["next_version"], &done[0]["applied"]), (&1.into(), &true.into()), "{done:?}");
+
+    let server = Longhaul::configured(dir.path(), configuration).await;
+    assert_eq!(exact_difference(&before, &read(&server).await), None);
+    let labels = Labels::from_pairs([("__name__", "m"), ("tenant", "new")]);
+    let answer = Client::new(&server.url).of_tenant("a").write(&[(labels, &[Sample::new(now_ms(), 1.0)])]).await;
+    assert_eq!(answer.status, 204);
+    server.flush().await;
+    assert_eq!(count(&read(&server).await), 301, "and it goes on");
+    drop(server);
+    succeeds(&["bucket", "verify", path]);
+    let kept = documents(&["bucket", "rebuild-manifest", path, "--tenant", "a", "--replace", "--apply"]);
+    assert_eq!((kept[0]["live"].as_array().unwrap().len(), &kept[0]["deletions_lost"]), (4, &false.into()));
+    succeeds(&["bucket", "verify", path, "--tenant", "a"]);
 }

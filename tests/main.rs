@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "tests say how much they did")]
 #![allow(clippy::type_complexity, reason = "tables of cases are read, not called")]
 
+mod attach;
 mod bad_input;
 mod bucket_tools;
 mod canceled;

@@ -150,7 +150,7 @@ impl TenantStore {
 
 impl Manifest {
     /// Makes this the version after `previous`.
-    fn succeed(&mut self, previous: &Self, author: &str, operation: OperationId) {
+    pub(crate) fn succeed(&mut self, previous: &Self, author: &str, operation: OperationId) {
         self.version = previous.version + 1;
         self.previous_hash = previous.hash();
         self.author = author.to_owned();

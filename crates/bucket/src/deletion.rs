@@ -9,7 +9,7 @@ use longhaul_model::BlockId;
 /// Goes first: without it, nobody takes the rest for a block.
 const META: &str = "meta.json";
 /// Goes last: until then it tells that the rest is on its way out.
-const MARK: &str = "deletion-mark.json";
+pub(crate) const MARK: &str = "deletion-mark.json";
 /// Most objects that are looked at of one block. Segments of chunks are half a gibibyte each, so a block with more
 /// objects is none; what is left is found by the next run.
 const OBJECTS_MAX: usize = 10_000;
@@ -80,15 +80,21 @@ impl TenantStore {
     /// Writes `deletion-mark.json`, as Thanos, Mimir and Cortex do, unless there is one. It tells their tools to leave
     /// the block alone, and ours by the store's own clock since when the block has been on its way out.
     pub async fn mark_deleted(&self, block: BlockAddress, since_ms: i64, details: &str) -> Result<()> {
-        let mark = serde_json::json!({
-            "id": block.id.to_string(),
-            "version": 1,
-            "details": details,
-            "deletion_time": since_ms.div_euclid(1000),
-        });
-        match self.store.put_if_absent(&self.block_key(block, MARK), mark.to_string().into()).await {
+        let mark = mark(block.id, since_ms, details);
+        match self.store.put_if_absent(&self.block_key(block, MARK), mark.into()).await {
             Err(BucketError::Exists { .. }) => Ok(()),
             written => written,
         }
     }
+}
+
+/// The content of `deletion-mark.json`, as Thanos, Mimir and Cortex have it.
+pub(crate) fn mark(block: BlockId, since_ms: i64, details: &str) -> String {
+    let mark = serde_json::json!({
+        "id": block.to_string(),
+        "version": 1,
+        "details": details,
+        "deletion_time": since_ms.div_euclid(1000),
+    });
+    mark.to_string()
 }

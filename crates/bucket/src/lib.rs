@@ -8,13 +8,16 @@
 //!
 //! Knows nothing of PromQL, heads, logs' contents, HTTP, or when something is shipped, compacted or deleted.
 
+mod bucket_index;
 mod commit;
 mod deletion;
 mod error;
 mod history;
+mod inventory;
 mod local_files;
 mod manifest;
 mod probe;
+mod refound;
 mod remote_files;
 mod store;
 mod survey;
@@ -26,11 +29,13 @@ pub use commit::OperationId;
 pub use deletion::BlockObject;
 pub use error::{BucketError, CommitError, Rejected, Result};
 pub use history::{StoredVersion, TrimBoundary};
+pub use inventory::{FoundBlock, FoundContent, root_blocks};
 pub use manifest::{
-    BlockAddress, Deletion, LiveBlock, Manifest, Place, Precedence, QuarantinedBlock, RetiredBlock, Through,
-    ThroughEntry,
+    BlockAddress, Candidate, Deletion, Fate, LiveBlock, Manifest, Place, Precedence, QuarantinedBlock, Rebuilt,
+    RetiredBlock, Through, ThroughEntry, settle,
 };
 pub use probe::probe;
+pub use refound::Remains;
 pub use store::{Store, StoreMetrics};
 pub use survey::{Survey, Tally};
 pub use tenant_store::TenantStore;

@@ -5,9 +5,11 @@
 
 mod codec;
 mod compact;
+mod rebuild;
 mod ship;
 mod through;
 
+pub use rebuild::{Candidate, Fate, Rebuilt, settle};
 pub use through::{Through, ThroughEntry};
 
 use crate::commit::OperationId;

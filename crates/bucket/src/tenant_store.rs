@@ -199,6 +199,15 @@ impl TenantStore {
         self.key("_longhaul/manifest")
     }
 
+    pub(crate) fn bucket_index_key(&self) -> Key {
+        self.key("bucket-index.json.gz")
+    }
+
+    /// Where Mimir and Cortex copy the marks of blocks to.
+    pub(crate) fn markers_folder(&self) -> Key {
+        self.key("markers")
+    }
+
     fn hint_key(&self) -> Key {
         self.key("_longhaul/manifest/hint")
     }

@@ -4,6 +4,7 @@ use crate::error::CompactError;
 use crate::job::{self, Done, Outcome};
 use crate::metrics::{CompactMetrics, TenantState};
 use crate::plan::{Job, plan};
+use crate::projection::Projected;
 use crate::report::{CompactReport, Failure, Quarantine};
 use crate::settings::CompactSettings;
 use crate::work_dir::WorkDir;
@@ -69,7 +70,9 @@ pub(crate) struct Inner {
     /// Held by a run: two of one process would do the same work.
     running: tokio::sync::Mutex<()>,
     /// The manifests as this compactor knows them.
-    known: Mutex<BTreeMap<TenantId, Arc<Manifest>>>,
+    pub(crate) known: Mutex<BTreeMap<TenantId, Arc<Manifest>>>,
+    /// What of them has been projected.
+    pub(crate) projected: Mutex<BTreeMap<TenantId, Projected>>,
 }
 
 impl Compactor {
@@ -90,6 +93,7 @@ impl Compactor {
             slots,
             running: tokio::sync::Mutex::default(),
             known: Mutex::default(),
+            projected: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -166,21 +170,23 @@ impl Inner {
         let noted = &report;
         futures::stream::iter(tenants)
             .for_each_concurrent(TENANTS_AT_ONCE, |tenant| async move {
-                if let Err(error) = self.settle(tenant, noted).await {
+                let store = TenantStore::new(self.store.clone(), tenant.clone());
+                if let Err(error) = self.settle(&store, noted).await {
                     tracing::warn!(%tenant, %error, "cannot compact; it will be tried again");
                     noted.lock().failures.push(Failure { tenant: tenant.clone(), error: error.to_string() });
                 }
+                self.project(&store).await;
             })
             .await;
         report.into_inner()
     }
 
     /// Plans and carries out until nothing is left to do of a tenant but what has failed.
-    async fn settle(self: &Arc<Self>, tenant: &TenantId, report: &Mutex<CompactReport>) -> Result<(), CompactError> {
-        let store = TenantStore::new(self.store.clone(), tenant.clone());
+    async fn settle(self: &Arc<Self>, store: &TenantStore, report: &Mutex<CompactReport>) -> Result<(), CompactError> {
+        let tenant = store.tenant();
         let mut failed: HashSet<Vec<BlockId>> = HashSet::new();
         for _ in 0..PLANS_MAX {
-            let Some(manifest) = self.newest(&store).await? else { break };
+            let Some(manifest) = self.newest(store).await? else { break };
             let mut jobs = plan(&manifest, self.clock.now_ms(), &self.settings);
             self.note_state(tenant, &manifest, &jobs);
             jobs.retain(|job| !failed.contains(&job.inputs));
@@ -190,7 +196,7 @@ impl Inner {
             let outcomes = futures::stream::iter(jobs)
                 .map(|job| async {
                     let _slot = self.slots.acquire().await.map_err(|_| CompactError::Closed)?;
-                    let outcome = self.carry_out(&store, &manifest, &job, report).await;
+                    let outcome = self.carry_out(store, &manifest, &job, report).await;
                     outcome.map_err(|error| (job, error)).map_or_else(|failure| Ok(Some(failure)), |()| Ok(None))
                 })
                 .buffer_unordered(self.settings.jobs_at_once.max(1));

@@ -15,8 +15,11 @@ mod input;
 mod job;
 mod merge;
 mod metrics;
+mod paced;
 mod plan;
+mod projection;
 mod report;
+mod scrub;
 mod settings;
 mod work_dir;
 
@@ -27,6 +30,7 @@ pub use examine::{Examined, examine};
 pub use metrics::{CompactMetrics, TenantState};
 pub use plan::{Job, plan};
 pub use report::{CompactReport, Failure, Quarantine};
+pub use scrub::{ScrubMetrics, ScrubSettings, Scrubber, ScrubberParts};
 pub use settings::CompactSettings;
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ pub struct CompactSettings {
     pub interval_ms: i64,
     /// How often it looks for tenants that it does not know, ms: that is a LIST.
     pub discovery_interval_ms: i64,
+    /// Whether to write what readers of Mimir and Cortex look at: a LIST, a PUT and one a retired block after each change.
+    pub bucket_index: bool,
+    /// After this long it is written again although nothing has changed, ms: they refuse an index that is an hour old.
+    pub bucket_index_refresh_ms: Option<i64>,
 }
 
 impl Default for CompactSettings {
@@ -68,6 +72,8 @@ impl Default for CompactSettings {
             jobs_at_once: 1,
             interval_ms: 10 * MINUTE_MS,
             discovery_interval_ms: HOUR_MS,
+            bucket_index: false,
+            bucket_index_refresh_ms: None,
         }
     }
 }

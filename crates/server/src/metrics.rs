@@ -1,7 +1,7 @@
 //! Our own metrics, prefix `longhaul_`.
 
 use longhaul_bucket::StoreMetrics;
-use longhaul_compact::{CollectMetrics, CompactMetrics, TenantState};
+use longhaul_compact::{CollectMetrics, CompactMetrics, ScrubMetrics, TenantState};
 use longhaul_ingest::Ingester;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -39,12 +39,14 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// What compaction counts comes from `compaction`, what is taken away from `collection`; `query_slots` has `queries_max` permits, of which each query holds one for as long as anything works for it.
+    /// What compaction counts comes from `compaction`, what is taken away from `collection`, what is read to be checked from
+    /// `scrubbing`; `query_slots` has `queries_max` permits, of which each query holds one for as long as anything works for it.
     pub(crate) fn new(
         ingester: Ingester,
         store: Arc<StoreMetrics>,
         compaction: Arc<CompactMetrics>,
         collection: Arc<CollectMetrics>,
+        scrubbing: Arc<ScrubMetrics>,
         query_slots: Arc<Semaphore>,
         queries_max: usize,
     ) -> Self {
@@ -57,6 +59,7 @@ impl Metrics {
         registry.register_collector(Box::new(StoreCollector { store }));
         registry.register_collector(Box::new(CompactCollector { compaction }));
         registry.register_collector(Box::new(GarbageCollector { collection }));
+        registry.register_collector(Box::new(ScrubCollector { scrubbing }));
         registry.register_collector(Box::new(QueryCollector { query_slots, queries_max }));
         Self { registry, requests, durations }
     }
@@ -227,6 +230,29 @@ impl Collector for GarbageCollector {
             counter(&mut encoder, name, help, value.load(Relaxed))?;
         }
         Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct ScrubCollector {
+    scrubbing: Arc<ScrubMetrics>,
+}
+
+impl Collector for ScrubCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let metrics = &self.scrubbing;
+        let counters = [
+            ("scrub_blocks", "Blocks that were read to be checked", &metrics.blocks),
+            ("scrub_bytes", "Bytes of them", &metrics.bytes),
+            ("scrub_quarantined_blocks", "Blocks that were found to be damaged", &metrics.quarantined),
+            ("scrub_failures", "Blocks and tenants that could not be read", &metrics.failures),
+        ];
+        for (name, help, value) in counters {
+            counter(&mut encoder, name, help, value.load(Relaxed))?;
+        }
+        let read_up_to = ConstGauge::new(metrics.read_up_to_ms.load(Relaxed) as f64 / 1e3);
+        let (name, help) = ("scrub_read_up_to_seconds", "What came due before this moment has been checked");
+        read_up_to.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
     }
 }
 

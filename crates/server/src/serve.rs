@@ -11,7 +11,9 @@ use crate::upkeep::{UpkeepReport, upkeep};
 use crate::{http, self_scrape};
 use axum::serve::ListenerExt;
 use longhaul_bucket::{BucketError, Store, StoreOptions, StoreUrl, open_store, probe};
-use longhaul_compact::{Collector, CollectorParts, CompactError, Compactor, CompactorParts, Publish};
+use longhaul_compact::{
+    Collector, CollectorParts, CompactError, Compactor, CompactorParts, Publish, Scrubber, ScrubberParts,
+};
 use longhaul_disk::RealFs;
 use longhaul_ingest::{IngestError, Ingester, IngesterParts};
 use longhaul_model::{Clock, IdSource, SystemClock, TenantId};
@@ -80,6 +82,13 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         settings: config.collect_settings(),
         store: store.clone(),
         clock: clock.clone(),
+        ids: ids.clone(),
+        publish: publish.clone(),
+    });
+    let scrubber = Scrubber::new(ScrubberParts {
+        settings: config.scrub_settings(),
+        store: store.clone(),
+        clock: clock.clone(),
         ids,
         publish,
     });
@@ -96,6 +105,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
             store.metrics().clone(),
             compactor.metrics().clone(),
             collector.metrics().clone(),
+            scrubber.metrics().clone(),
             query_slots.clone(),
             queries_max,
         ),
@@ -125,11 +135,16 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         let collector = app.collector.clone();
         tokio::spawn(async move { collector.run_forever().await })
     });
+    let scrubbing = app.config.scrubber.enabled.then(|| {
+        let scrubber = scrubber.clone();
+        tokio::spawn(async move { scrubber.run_forever().await })
+    });
     let servers = tokio::spawn(serve_both(main, admin, app.clone(), stopped));
     wait_for_signal().await?;
     tracing::info!("stopping: no new requests, answering those in flight");
     app.compactor.close();
-    for task in scrape.into_iter().chain(compacting).chain(collecting) {
+    scrubber.close();
+    for task in scrape.into_iter().chain(compacting).chain(collecting).chain(scrubbing) {
         task.abort();
     }
     let _ = stop.send(true);
@@ -231,7 +246,7 @@ async fn wait_for_signal() -> std::io::Result<()> {
 
 /// Ids from the operating system's randomness.
 #[expect(clippy::disallowed_methods, reason = "the one place where real randomness comes in")]
-fn system_ids() -> IdSource {
+pub(crate) fn system_ids() -> IdSource {
     let mut generator = rand::rng();
     let mut seeded: rand::rngs::StdRng = rand::SeedableRng::from_rng(&mut generator);
     IdSource::new(move || rand::RngExt::random(&mut seeded))

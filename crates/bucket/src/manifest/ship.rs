@@ -102,7 +102,7 @@ impl Manifest {
         }
     }
 
-    fn insert(&mut self, block: LiveBlock) {
+    pub(super) fn insert(&mut self, block: LiveBlock) {
         let key = |block: &LiveBlock| (block.range.start_ms, block.id);
         let at = self.blocks.partition_point(|other| key(other) < key(&block));
         self.blocks.insert(at, block);

@@ -4,4 +4,5 @@ mod damage;
 mod fixtures;
 mod merges;
 mod races;
+mod scrubbing;
 mod site;

@@ -5,7 +5,7 @@ mod print;
 
 use clap::{Args, Subcommand};
 use longhaul_block::{BlockError, BlockFiles, BlockMeta, Dump, verify};
-use longhaul_bucket::BucketError;
+use longhaul_bucket::{BucketError, CommitError};
 use longhaul_compact::CompactError;
 use longhaul_model::{BlockId, InvalidTenantId, TenantId};
 use place::Place;
@@ -63,6 +63,10 @@ pub(crate) enum ToolError {
     BrokenManifests(usize),
     #[error(transparent)]
     Compact(#[from] CompactError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error("tenant {tenant}: {blocks} blocks cannot be read; --without-unreadable goes on without them")]
+    Unreadable { tenant: TenantId, blocks: usize },
 }
 
 /// A block that can be read.

@@ -1,5 +1,8 @@
-//! `longhaul bucket stats|verify`: looks at a whole bucket, every tenant in it, without a server.
+//! `longhaul bucket stats|verify|rebuild-manifest|attach`: works on a whole bucket, every tenant in it, without a server.
 
+mod attach;
+mod found;
+mod rebuild;
 mod stats;
 mod verify;
 
@@ -16,6 +19,10 @@ pub(crate) enum BucketCommand {
     Stats(Target),
     /// Read every live block wholly and check everything that can be checked
     Verify(verify::VerifyArguments),
+    /// Make a manifest anew from the blocks that are there, for tenants that have lost theirs
+    RebuildManifest(rebuild::RebuildArguments),
+    /// Take over a bucket of Prometheus, Thanos, Mimir or Cortex as it is
+    Attach(attach::AttachArguments),
 }
 
 /// Which bucket.
@@ -62,5 +69,7 @@ pub(crate) async fn run(command: BucketCommand) -> Result<(), ToolError> {
     match command {
         BucketCommand::Stats(target) => stats::run(&target).await,
         BucketCommand::Verify(arguments) => verify::run(&arguments).await,
+        BucketCommand::RebuildManifest(arguments) => rebuild::run(&arguments).await,
+        BucketCommand::Attach(arguments) => attach::run(&arguments).await,
     }
 }

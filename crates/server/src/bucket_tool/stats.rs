@@ -187,7 +187,7 @@ impl Rest {
     }
 }
 
-fn resolution(resolution_ms: i64) -> String {
+pub(super) fn resolution(resolution_ms: i64) -> String {
     match resolution_ms {
         0 => "raw".to_owned(),
         _ if resolution_ms % 3_600_000 == 0 => format!("{}h", resolution_ms / 3_600_000),
@@ -196,6 +196,6 @@ fn resolution(resolution_ms: i64) -> String {
     }
 }
 
-fn time(t_ms: i64) -> String {
+pub(super) fn time(t_ms: i64) -> String {
     Timestamp::from_millisecond(t_ms).map_or_else(|_| t_ms.to_string(), |time| time.to_string())
 }

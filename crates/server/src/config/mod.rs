@@ -7,7 +7,7 @@ mod otlp;
 pub mod quantity;
 
 pub use intake::IntakeConfig;
-use longhaul_compact::{CollectSettings, CompactSettings};
+use longhaul_compact::{CollectSettings, CompactSettings, ScrubSettings};
 use longhaul_ingest::{IngestSettings, WriteLimits};
 use longhaul_log::{LogSettings, SyncMode};
 pub use otlp::OtlpConfig;
@@ -48,6 +48,8 @@ pub struct Config {
     pub ship: ShipConfig,
     /// When blocks of the bucket become one block.
     pub compactor: CompactorConfig,
+    /// How often blocks of the bucket are read to see whether they are whole.
+    pub scrubber: ScrubberConfig,
     /// What a query may cost.
     pub query: QueryConfig,
     /// Our own metrics, scraped into ourselves.
@@ -224,6 +226,24 @@ pub struct CompactorConfig {
     pub deletes_max: u64,
     /// Objects that are deleted in a second.
     pub deletes_per_second: u32,
+    /// Whether to write `bucket-index.json.gz` and `markers/` after each change, for readers of Mimir and Cortex.
+    pub bucket_index: bool,
+    /// How often to write it although nothing has changed: they refuse an index that is an hour old.
+    pub bucket_index_refresh: Option<Duration>,
+}
+
+/// `scrubber`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScrubberConfig {
+    /// Whether the server reads every live block now and then. One of several servers on a bucket is enough.
+    pub enabled: bool,
+    /// Every block is read once in this time.
+    pub period: Duration,
+    /// No faster than this in a second.
+    pub rate: Size,
+    /// How long it rests between two looks at the bucket: a LIST, and two small requests a tenant.
+    pub interval: Duration,
 }
 
 /// `query`
@@ -277,6 +297,7 @@ impl Default for Config {
             log: LogConfig::default(),
             ship: ShipConfig::default(),
             compactor: CompactorConfig::default(),
+            scrubber: ScrubberConfig::default(),
             query: QueryConfig::default(),
             self_scrape: SelfScrapeConfig::default(),
         }
@@ -371,6 +392,20 @@ impl Default for CompactorConfig {
             collect_interval: Duration::from_ms(garbage.interval_ms),
             deletes_max: garbage.objects_per_run_max,
             deletes_per_second: garbage.objects_per_second_max,
+            bucket_index: true,
+            bucket_index_refresh: None,
+        }
+    }
+}
+
+impl Default for ScrubberConfig {
+    fn default() -> Self {
+        let settings = ScrubSettings::default();
+        Self {
+            enabled: true,
+            period: Duration::from_ms(settings.period_ms),
+            rate: Size::from_bytes(settings.bytes_per_second),
+            interval: Duration::from_ms(settings.interval_ms),
         }
     }
 }
@@ -443,6 +478,11 @@ impl Config {
         }
         self.check_garbage()?;
         self.intake.screen()?;
+        let scrubber = &self.scrubber;
+        if scrubber.period.ms < 3_600_000 || scrubber.interval.ms < 1000 || scrubber.rate.bytes < 1 << 10 {
+            let least = "scrubber.period must be 1h or more, scrubber.interval 1s or more, scrubber.rate 1KiB or more";
+            return Err(ConfigError(least.into()));
+        }
         if self.memory.chunk_budget.bytes < 1 << 20 || self.memory.series_budget.bytes < 1 << 20 {
             return Err(ConfigError("memory.chunk_budget and memory.series_budget must be 1MiB or more".into()));
         }
@@ -522,6 +562,8 @@ impl Config {
             long_bytes_max: self.compactor.fortnight_max.bytes,
             job_bytes_max: self.compactor.job_max.bytes,
             memory_bytes: self.compactor.memory.bytes,
+            bucket_index: self.compactor.bucket_index,
+            bucket_index_refresh_ms: self.compactor.bucket_index_refresh.map(|refresh| refresh.ms),
             ..settings
         }
     }
@@ -536,6 +578,16 @@ impl Config {
             objects_per_run_max: self.compactor.deletes_max,
             objects_per_second_max: self.compactor.deletes_per_second,
             ..CollectSettings::default()
+        }
+    }
+
+    /// What of this concerns the scrubber.
+    pub fn scrub_settings(&self) -> ScrubSettings {
+        let scrubber = &self.scrubber;
+        ScrubSettings {
+            period_ms: scrubber.period.ms,
+            bytes_per_second: scrubber.rate.bytes,
+            interval_ms: scrubber.interval.ms,
         }
     }
 

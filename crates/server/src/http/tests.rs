@@ -104,6 +104,7 @@ impl Server {
                 store.metrics().clone(),
                 compactor.metrics().clone(),
                 collector.metrics().clone(),
+                Arc::default(),
                 query_slots.clone(),
                 queries_max,
             ),
