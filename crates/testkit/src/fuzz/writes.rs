@@ -30,7 +30,7 @@ pub fn decode_write(bytes: &[u8]) {
         }
         b'2' => v2::decode(message, &LIMITS),
         b'p' => open_telemetry(message),
-        b'j' => otlp::json_to_protobuf(message).and_then(|message| open_telemetry(&message)),
+        b'j' => otlp::json_to_protobuf(message, INPUT_BYTES_MAX as u64).and_then(|message| open_telemetry(&message)),
         b't' => exposition::decode(message, Dialect::Text, 0, &LIMITS),
         b'o' => exposition::decode(message, Dialect::OpenMetrics, 0, &LIMITS),
         b'i' => influx::decode(message, Precision::Nanoseconds, 0, &LIMITS),

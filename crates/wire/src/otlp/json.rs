@@ -1,7 +1,7 @@
 //! OTLP's JSON (proto3's, with ids in hexadecimal) as the protobuf message that it stands for, so that there is one decoder.
 //!
-//! Nothing but the message is built: what it takes in memory grows with the text. Unknown fields are skipped, `null` is an
-//! absent field, 64-bit numbers come as texts or as numbers.
+//! Nothing but the message is built, up to a length: a bucket's count is two bytes of text and nine of protobuf. Unknown fields
+//! are skipped, `null` is an absent field, 64-bit numbers come as texts or as numbers.
 
 use super::schema::{Field, Kind, REQUEST, Table};
 use crate::WireError;
@@ -11,11 +11,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use std::borrow::Cow;
 use std::fmt;
 
-/// An `ExportMetricsServiceRequest`.
-pub(super) fn to_protobuf(text: &[u8]) -> Result<Vec<u8>, WireError> {
+/// An `ExportMetricsServiceRequest` of `size_bytes_max` at most.
+pub(super) fn to_protobuf(text: &[u8], size_bytes_max: u64) -> Result<Vec<u8>, WireError> {
     let mut message = Vec::new();
     let mut json = serde_json::Deserializer::from_slice(text);
-    let read = json.deserialize_map(Message { table: &REQUEST, out: &mut message }).and_then(|()| json.end());
+    let request = Message { table: &REQUEST, out: &mut message, size_bytes_max };
+    let read = json.deserialize_map(request).and_then(|()| json.end());
     read.map_err(|error| WireError::Otlp(format!("malformed JSON: {error}")))?;
     Ok(message)
 }
@@ -24,6 +25,7 @@ pub(super) fn to_protobuf(text: &[u8]) -> Result<Vec<u8>, WireError> {
 struct Message<'a> {
     table: &'static Table,
     out: &'a mut Vec<u8>,
+    size_bytes_max: u64,
 }
 
 impl<'de> Visitor<'de> for Message<'_> {
@@ -36,7 +38,9 @@ impl<'de> Visitor<'de> for Message<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
             match self.table.fields.iter().find(|field| is_name_of(&name, field)) {
-                Some(field) => map.next_value_seed(Content { field, out: self.out })?,
+                Some(field) => {
+                    map.next_value_seed(Content { field, out: self.out, size_bytes_max: self.size_bytes_max })?;
+                }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -67,6 +71,7 @@ fn is_name_of(name: &str, field: &Field) -> bool {
 struct Content<'a> {
     field: &'static Field,
     out: &'a mut Vec<u8>,
+    size_bytes_max: u64,
 }
 
 impl Content<'_> {
@@ -191,14 +196,19 @@ impl<'de> Visitor<'de> for Content<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Content { field: self.field, out: &mut *self.out })?.is_some() {}
+        let Self { field, out, size_bytes_max } = self;
+        while items.next_element_seed(Content { field, out: &mut *out, size_bytes_max })?.is_some() {
+            if out.len() as u64 > size_bytes_max {
+                return Err(A::Error::custom(format!("the message has more than {size_bytes_max} bytes as protobuf")));
+            }
+        }
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let Kind::Message(table) = self.field.kind else { return Err(self.unexpected()) };
         let mut inner = Vec::new();
-        Message { table, out: &mut inner }.visit_map(map)?;
+        Message { table, out: &mut inner, size_bytes_max: self.size_bytes_max }.visit_map(map)?;
         self.bytes(&inner);
         Ok(())
     }

@@ -46,9 +46,9 @@ const TARGET_INFO_SAMPLES_MAX: i64 = 1_152;
 /// The protobuf message that a text in JSON stands for.
 ///
 /// # Errors
-/// No JSON, or none of this message: where and what.
-pub fn json_to_protobuf(text: &[u8]) -> Result<bytes::Bytes, WireError> {
-    json::to_protobuf(text).map(bytes::Bytes::from)
+/// No JSON, or none of this message: where and what. A message that would be longer than `size_bytes_max`.
+pub fn json_to_protobuf(text: &[u8], size_bytes_max: u64) -> Result<bytes::Bytes, WireError> {
+    json::to_protobuf(text, size_bytes_max).map(bytes::Bytes::from)
 }
 
 /// Decodes an `ExportMetricsServiceRequest`. What it takes in memory is not bounded by `limits` alone: [`weigh`] it first.

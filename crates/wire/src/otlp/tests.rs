@@ -388,7 +388,7 @@ fn json_says_the_same_as_protobuf() {
             {"name": "g", "gauge": {"dataPoints": [
                 {"timeUnixNano": "1704067260000000000", "asDouble": "NaN"},
                 {"timeUnixNano": "1704067261000000000", "asDouble": 3}]}}]}]}]}"#;
-    let message = json_to_protobuf(text.as_bytes()).unwrap();
+    let message = json_to_protobuf(text.as_bytes(), 1 << 20).unwrap();
     let request = ExportMetricsServiceRequest::decode(&*message).unwrap();
     assert_eq!(request.encoded_len(), message.len(), "nothing is in it that the schema does not know");
     let Decoded { batch, refused } = decoded(&message, &OtlpSettings::default());
@@ -432,11 +432,20 @@ fn wrong_json_is_refused_with_the_place() {
         (r#"{"resourceMetrics": []} x"#, "trailing"),
         (r#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": 7}]}]}]}"#, "`name` holds something else"),
     ] {
-        let error = json_to_protobuf(text.as_bytes()).unwrap_err().to_string();
+        let error = json_to_protobuf(text.as_bytes(), 1 << 20).unwrap_err().to_string();
         assert!(error.contains(what), "{text}: {error}");
     }
+    let numbers = |count: usize| {
+        let counts = vec!["1"; count].join(",");
+        format!(
+            r#"{{"resourceMetrics":{{"scopeMetrics":{{"metrics":{{"histogram":{{"dataPoints":{{"bucketCounts":[{counts}]}}}}}}}}}}}}"#
+        )
+    };
+    assert!(json_to_protobuf(numbers(50).as_bytes(), 500).is_ok());
+    let error = json_to_protobuf(numbers(1000).as_bytes(), 500).unwrap_err().to_string();
+    assert!(error.contains("more than 500 bytes as protobuf"), "{error}");
     let deep = format!("{}{}{}", r#"{"resourceMetrics":"#, "[".repeat(500), "]".repeat(500));
-    assert!(json_to_protobuf(deep.as_bytes()).unwrap_err().to_string().contains("recursion"));
+    assert!(json_to_protobuf(deep.as_bytes(), 1 << 20).unwrap_err().to_string().contains("recursion"));
 }
 
 #[test]
@@ -492,7 +501,7 @@ proptest! {
 
     #[test]
     fn any_text_is_json_or_is_not(text in r#"(\{|\}|\[|\]|"(resourceMetrics|scopeMetrics|metrics|sum|dataPoints|asInt|asDouble|name|attributes|value)"|:|,|null|true|-?[0-9]{1,20}(\.[0-9])?|"[0-9a-zA-Z=]{0,9}"){0,30}"#) {
-        if let Ok(message) = json_to_protobuf(text.as_bytes()) {
+        if let Ok(message) = json_to_protobuf(text.as_bytes(), 1 << 20) {
             harmless(&message, false)?;
         }
     }

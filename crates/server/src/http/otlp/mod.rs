@@ -75,7 +75,7 @@ async fn store(
     reserved: Inflight,
 ) -> Result<ExportMetricsServiceResponse, Refused> {
     let size_bytes_max = app.config.http.decoded_max.bytes;
-    let message = if layout == Layout::Json { otlp::json_to_protobuf(&text)? } else { text };
+    let message = if layout == Layout::Json { otlp::json_to_protobuf(&text, size_bytes_max)? } else { text };
     let weight_bytes = otlp::weigh(&message)?;
     if weight_bytes > size_bytes_max * WEIGHT_PER_BYTE_MAX {
         return Err(WireError::TooLarge { size_bytes: weight_bytes, size_bytes_max }.into());
