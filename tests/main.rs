@@ -16,5 +16,6 @@ mod golden;
 mod prometheus;
 mod receiver;
 mod s3;
+mod senders;
 mod support;
 mod tools;

@@ -1,6 +1,6 @@
 //! The programs that Longhaul is tested with and measured against, below `target/peers`: `prometheus`, `promtool`,
 //! `prometheus-node-exporter` and `victoria-metrics` from Debian trixie, and a Python environment with moto's S3
-//! server. Nothing is installed on the machine, and root is not needed: apt works on a state of its own, packages are
+//! server and the libraries of senders. Nothing is installed on the machine, and root is not needed: apt works on a state of its own, packages are
 //! only unpacked. What is there already is not fetched again.
 
 use crate::run::{Outcome, peers_dir, read, run};
@@ -17,7 +17,15 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("prometheus-node-exporter", "prometheus-node-exporter"),
     ("victoria-metrics", "victoria-metrics"),
 ];
-const PYTHON_PACKAGE: &str = "moto[server]";
+/// What to ask for, and the name under which it is then known.
+const PYTHON_PACKAGES: [(&str, &str); 6] = [
+    ("moto[server]", "moto"),
+    ("opentelemetry-sdk", "opentelemetry-sdk"),
+    ("opentelemetry-exporter-otlp-proto-http", "opentelemetry-exporter-otlp-proto-http"),
+    ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-exporter-otlp-proto-grpc"),
+    ("prometheus-client", "prometheus-client"),
+    ("influxdb-client", "influxdb-client"),
+];
 
 /// What is there.
 pub struct Peers {
@@ -53,7 +61,7 @@ pub fn install() -> Outcome<Peers> {
         run_once(&dir.join(program))?;
         versions.push((package.to_owned(), fs::read_to_string(version_file(&dir, program))?));
     }
-    versions.push(("moto".to_owned(), python_environment(&dir)?));
+    versions.extend(python_environment(&dir)?);
     Ok(Peers { dir, versions })
 }
 
@@ -149,17 +157,23 @@ fn mirror_in(sources: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The Python environment; returns moto's version.
-fn python_environment(peers: &Path) -> Outcome<String> {
+/// The Python environment; the packages in it with their versions. A name is there only once the whole of it is.
+fn python_environment(peers: &Path) -> Outcome<Vec<(String, String)>> {
     let venv = peers.join("venv");
-    let server = venv.join("bin/moto_server");
-    if !server.exists() {
-        println!("fetching {PYTHON_PACKAGE}");
+    if !venv.join("bin/pip").exists() {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", PYTHON_PACKAGE]))?;
     }
-    let version = "import importlib.metadata as m; print(m.version('moto'))";
-    Ok(read(Command::new(venv.join("bin/python")).args(["-c", version]))?.trim().to_owned())
+    let version = |name: &str| {
+        let script = format!("import importlib.metadata as m; print(m.version('{name}'))");
+        read(Command::new(venv.join("bin/python")).args(["-c", &script])).map(|version| version.trim().to_owned())
+    };
+    let missing: Vec<&str> =
+        PYTHON_PACKAGES.iter().filter(|(_, name)| version(name).is_err()).map(|(package, _)| *package).collect();
+    if !missing.is_empty() {
+        println!("fetching {}", missing.join(", "));
+        run(Command::new(venv.join("bin/pip")).args(["install", "--quiet"]).args(&missing))?;
+    }
+    PYTHON_PACKAGES.iter().map(|(_, name)| Ok(((*name).to_owned(), version(name)?))).collect()
 }
 
 #[cfg(test)]
