@@ -13,6 +13,7 @@ mod canceled;
 mod compaction;
 mod durability;
 mod golden;
+mod native;
 mod prometheus;
 mod receiver;
 mod s3;
