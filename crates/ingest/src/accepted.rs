@@ -119,12 +119,12 @@ impl Resolved {
         }
         for sample in batch.histograms(entry) {
             let at = |what: &dyn std::fmt::Display| format!("{} at {} ms{what}", describe(), sample.t_ms);
-            match (window.check(sample.t_ms), validate::histogram(&sample.value)) {
+            match (window.check(sample.t_ms), validate::histogram(&sample.value, limits.histogram_buckets_max)) {
                 (Ok(()), Ok(value)) => {
                     self.others.push(Measurement { t_ms: sample.t_ms, start_ms: sample.start_ms, value });
                 }
                 (Err(cause), _) => self.refusals.add(cause, 1, || at(&"")),
-                (_, Err(error)) => self.refusals.add(Cause::InvalidHistogram, 1, || at(&format_args!(": {error}"))),
+                (_, Err((cause, what))) => self.refusals.add(cause, 1, || at(&format_args!(": {what}"))),
             }
         }
         for exemplar in batch.exemplars(entry) {

@@ -34,6 +34,7 @@ pub enum Cause {
     SeriesLimit,
     TooManyClusters,
     InvalidHistogram,
+    TooManyBuckets,
     ExemplarTime,
     ExemplarLabels,
     ExemplarLabelsTooLong,
@@ -65,6 +66,7 @@ impl Cause {
             Self::SeriesLimit => "err-longhaul-max-series-per-tenant",
             Self::TooManyClusters => "err-longhaul-too-many-ha-clusters",
             Self::InvalidHistogram => "err-longhaul-invalid-native-histogram",
+            Self::TooManyBuckets => "err-longhaul-max-native-histogram-buckets",
             Self::ExemplarTime => "err-longhaul-exemplar-timestamp-invalid",
             Self::ExemplarLabels => "err-longhaul-exemplar-labels-invalid",
             Self::ExemplarLabelsTooLong => "err-longhaul-exemplar-labels-too-long",
@@ -105,6 +107,9 @@ impl Cause {
                                   samples of known series are still stored (`limits.series_max`, `memory.series_budget`)"
             }
             Self::InvalidHistogram => "the native histogram does not add up",
+            Self::TooManyBuckets => {
+                "the native histogram has more buckets than `limits.histogram_buckets_max` allows, and none coarser has less"
+            }
             Self::ExemplarTime => {
                 "the timestamp of an exemplar is further ahead of now than `limits.future_max` allows, or older than \
                  `limits.retention` or `limits.out_of_order_max_age` do"

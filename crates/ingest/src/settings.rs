@@ -64,6 +64,8 @@ pub struct WriteLimits {
     pub exemplars_max: usize,
     /// Metric families of which metadata is kept per tenant.
     pub metadata_max: usize,
+    /// Buckets of a native histogram; one with more is made coarser, or refused where that does not help.
+    pub histogram_buckets_max: usize,
     /// Labels of a series.
     pub label_names_max: usize,
     /// Bytes of a label name.
@@ -86,6 +88,7 @@ impl Default for WriteLimits {
             series_max: None,
             exemplars_max: 200_000,
             metadata_max: 20_000,
+            histogram_buckets_max: 1000,
             label_names_max: 40,
             label_name_bytes_max: 256,
             label_value_bytes_max: 2048,

@@ -2,7 +2,7 @@
 
 use crate::refusal::Cause;
 use crate::settings::WriteLimits;
-use longhaul_model::histogram::SCHEMA_MAX;
+use longhaul_model::histogram::{SCHEMA_MAX, SCHEMA_MIN};
 use longhaul_model::write_batch::HistogramValue;
 use longhaul_model::{HistogramError, LabelSection, Labels, METRIC_NAME, Value};
 use std::sync::Arc;
@@ -42,16 +42,22 @@ const FINEST_SCHEMA_SENT: i32 = 52;
 /// Characters that the names and values of an exemplar's labels have together at most (OpenMetrics, "Exemplars").
 const EXEMPLAR_CHARACTERS_MAX: usize = 128;
 
-/// A histogram as it is stored: valid, and at most of the finest schema that queries know; a finer one is made coarser.
-pub(crate) fn histogram(value: &HistogramValue) -> Result<Value, HistogramError> {
+/// A histogram as it is stored: valid, of no finer schema than queries know, and with at most `buckets_max` buckets. One that is
+/// finer, or has more, is made coarser. Err says why it cannot be stored.
+pub(crate) fn histogram(value: &HistogramValue, buckets_max: usize) -> Result<Value, (Cause, String)> {
     let is_finer = |schema: i32| schema > SCHEMA_MAX && schema <= FINEST_SCHEMA_SENT;
+    let invalid = |error: HistogramError| (Cause::InvalidHistogram, error.to_string());
     match value {
         HistogramValue::Integer(histogram) => {
             let mut histogram = Arc::clone(histogram);
             if is_finer(histogram.schema) {
                 Arc::make_mut(&mut histogram).reduce_resolution(SCHEMA_MAX);
             }
-            histogram.validate()?;
+            histogram.validate().map_err(invalid)?;
+            while histogram.positive_deltas.len() + histogram.negative_deltas.len() > buckets_max {
+                let schema = coarser(histogram.schema)?;
+                Arc::make_mut(&mut histogram).reduce_resolution(schema);
+            }
             Ok(Value::Histogram(histogram))
         }
         HistogramValue::Float(histogram) => {
@@ -59,9 +65,21 @@ pub(crate) fn histogram(value: &HistogramValue) -> Result<Value, HistogramError>
             if is_finer(histogram.schema) {
                 Arc::make_mut(&mut histogram).reduce_resolution(SCHEMA_MAX);
             }
-            histogram.validate()?;
+            histogram.validate().map_err(invalid)?;
+            while histogram.positive_counts.len() + histogram.negative_counts.len() > buckets_max {
+                let schema = coarser(histogram.schema)?;
+                Arc::make_mut(&mut histogram).reduce_resolution(schema);
+            }
             Ok(Value::FloatHistogram(histogram))
         }
+    }
+}
+
+/// The schema with half as many buckets; custom bounds have none (their schema is below all others).
+fn coarser(schema: i32) -> Result<i32, (Cause, String)> {
+    match schema > SCHEMA_MIN {
+        true => Ok(schema - 1),
+        false => Err((Cause::TooManyBuckets, format!("schema {schema}"))),
     }
 }
 
@@ -130,6 +148,7 @@ pub(crate) fn describe(section: LabelSection<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use longhaul_model::{BucketSpan, FloatHistogram, Histogram};
 
     fn check(pairs: &[(&str, &str)], limits: &WriteLimits) -> Result<Vec<(String, String)>, Cause> {
         let mut bytes = Vec::new();
@@ -162,6 +181,38 @@ mod tests {
         assert_eq!(check(&[("__name__", "up"), ("abc", "1")], &limits), Err(Cause::LabelSetTooLarge));
         assert_eq!(labels(LabelSection::new(&[0x0a, 3, 0x0a, 1, 0xff]), &limits), Err(Cause::InvalidUtf8));
         assert_eq!(labels(LabelSection::new(&[0x0a, 9]), &limits), Err(Cause::MalformedLabels));
+    }
+
+    #[test]
+    fn histograms_with_too_many_buckets_are_made_coarser() {
+        let sixteen = Histogram {
+            schema: 3,
+            count: 16,
+            positive_spans: vec![BucketSpan { offset: 0, length: 16 }],
+            positive_deltas: [vec![1], vec![0; 15]].concat(),
+            ..Histogram::default()
+        };
+        let of = |histogram: &Histogram, buckets_max| {
+            let integer = super::histogram(&HistogramValue::Integer(Arc::new(histogram.clone())), buckets_max);
+            let float = FloatHistogram::from(histogram);
+            (integer, super::histogram(&HistogramValue::Float(Arc::new(float)), buckets_max))
+        };
+        let (Ok(Value::Histogram(kept)), Ok(Value::FloatHistogram(_))) = of(&sixteen, 16) else { panic!() };
+        assert_eq!((kept.schema, kept.positive_deltas.len()), (3, 16));
+        let (Ok(Value::Histogram(integer)), Ok(Value::FloatHistogram(float))) = of(&sixteen, 4) else { panic!() };
+        assert_eq!((integer.schema, &integer.positive_deltas[..]), (0, &[1, 7, -1][..]));
+        assert_eq!((float.schema, &float.positive_counts[..]), (0, &[1.0, 8.0, 7.0][..]));
+        let custom = Histogram {
+            schema: longhaul_model::histogram::SCHEMA_CUSTOM,
+            custom_bounds: (0..15).map(f64::from).collect(),
+            ..sixteen.clone()
+        };
+        let coarsest = Histogram { schema: SCHEMA_MIN, ..sixteen };
+        for histogram in [custom, coarsest] {
+            let (integer, float) = of(&histogram, 2);
+            let causes = [integer, float].map(|it| it.unwrap_err().0);
+            assert_eq!(causes, [Cause::TooManyBuckets; 2], "{histogram:?}");
+        }
     }
 
     #[test]

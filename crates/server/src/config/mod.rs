@@ -117,6 +117,8 @@ pub struct LimitsConfig {
     pub exemplars_max: usize,
     /// Metric families of which HELP, TYPE and UNIT are kept.
     pub metadata_max: usize,
+    /// Buckets of a native histogram; one with more is made coarser.
+    pub histogram_buckets_max: usize,
     /// Series of one request.
     pub series_per_request_max: u32,
     /// Samples of one request.
@@ -327,6 +329,7 @@ impl Default for LimitsConfig {
             series_max: Limit::Unlimited,
             exemplars_max: write.exemplars_max,
             metadata_max: write.metadata_max,
+            histogram_buckets_max: write.histogram_buckets_max,
             series_per_request_max: 100_000,
             samples_per_request_max: 1_000_000,
             label_names_max: write.label_names_max,
@@ -601,6 +604,7 @@ impl Config {
             },
             exemplars_max: limits.exemplars_max,
             metadata_max: limits.metadata_max,
+            histogram_buckets_max: limits.histogram_buckets_max,
             label_names_max: limits.label_names_max,
             label_name_bytes_max: limits.label_name_bytes_max,
             label_value_bytes_max: limits.label_value_bytes_max,
