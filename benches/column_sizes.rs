@@ -23,7 +23,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 const CHUNK_SAMPLES: u16 = 120;
 
 /// Of so many series one is taken: the table is about shares.
-const SERIES_STRIDE: usize = 8;
+const SERIES_STRIDE: usize = 16;
 
 type Recording = BTreeMap<Labels, Vec<(i64, f64)>>;
 
