@@ -38,7 +38,7 @@ pub use error::{BlockError, ReadError, Result};
 pub use exemplars::{BlockExemplars, ExemplarSource, ExemplarUnion, union_exemplars};
 pub use files::{BlockFile, BlockFiles, LocalFiles};
 pub use lookup::{PageCache, build_lookup};
-pub use merge::{Merge, MergeAccount, SeriesSource, Union, merge, union};
+pub use merge::{Merge, MergeAccount, MergedSeries, SeriesSource, Union, merge, union};
 pub use meta::{
     BlockMeta, BlockStats, Compaction, Coverage, Downsample, FileEntry, FileHash, LONGHAUL_VERSION, LonghaulMeta,
     META_VERSION, Parent, ThanosMeta,

@@ -3,12 +3,15 @@
 //! A source is anything that yields series in label order: a block's selection, a head's view. The merge holds one
 //! series of each source at a time.
 
+mod floats;
+
 use crate::content_hash::{ContentHash, SeriesHash};
 use crate::error::{BlockError, Result};
-use crate::stock::StockTaker;
-use longhaul_chunk::{Chunk, ChunkError, Columns, Encoding, HISTOGRAM_CHUNK_BYTES, SeriesChunks, XorAppender};
-use longhaul_chunk::{decode_any, decode_into, encode, merge_chunks, reset_hint, sample_count};
-use longhaul_model::{CounterResetHint, Labels, TimeRange};
+use crate::stock::{Stock, StockTaker};
+use floats::{FloatMerger, Unmergeable};
+use longhaul_chunk::{Chunk, ChunkError, Encoding, HISTOGRAM_CHUNK_BYTES, SeriesChunks};
+use longhaul_chunk::{decode_any, encode, merge_chunks, reset_hint, sample_count};
+use longhaul_model::{CounterResetHint, Labels};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -101,6 +104,22 @@ pub struct Merge<'a> {
     account: MergeAccount,
     section: Vec<u8>,
     stock: StockTaker,
+    floats: FloatMerger,
+}
+
+/// A series that came out of a merge.
+#[derive(Clone, Debug)]
+pub struct MergedSeries {
+    /// Labels and chunks, in time order and disjoint.
+    pub series: SeriesChunks,
+    /// What the chunks hold, where the merge knows: who writes them need not decode them for it.
+    pub(crate) stock: Option<Stock>,
+}
+
+impl From<SeriesChunks> for MergedSeries {
+    fn from(series: SeriesChunks) -> Self {
+        Self { series, stock: None }
+    }
 }
 
 /// What went through a merge; complete when the iterator has ended.
@@ -112,8 +131,7 @@ pub struct MergeAccount {
     pub hash_in: ContentHash,
     /// Samples that were dropped because a later source has one at the same time.
     pub duplicates: u64,
-    /// Their hash. It is computed apart from the merge itself, so that the account checks the merge: what goes out must
-    /// hash to [`Self::hash_out`].
+    /// Their hash. What goes out must hash to [`Self::hash_out`]: that is for whoever reads it again to check.
     pub hash_duplicates: ContentHash,
 }
 
@@ -127,6 +145,16 @@ impl MergeAccount {
     pub fn hash_out(&self) -> ContentHash {
         self.hash_in.minus(self.hash_duplicates)
     }
+
+    fn add(&mut self, stock: Stock) {
+        self.samples_in += stock.samples();
+        self.hash_in = self.hash_in.plus(stock.hash);
+    }
+
+    fn drop_duplicate(&mut self, hash: ContentHash) {
+        self.duplicates += 1;
+        self.hash_duplicates = self.hash_duplicates.plus(hash);
+    }
 }
 
 /// Merges sources, given in rising precedence; chunks that have to be re-encoded get at most `samples_per_chunk_max`
@@ -138,6 +166,7 @@ pub fn merge(sources: Vec<SeriesSource<'_>>, samples_per_chunk_max: u16) -> Merg
         account: MergeAccount::default(),
         section: Vec::new(),
         stock: StockTaker::default(),
+        floats: FloatMerger::default(),
     }
 }
 
@@ -147,21 +176,29 @@ impl Merge<'_> {
         self.account
     }
 
-    fn merge(&mut self, series: SeriesChunks) -> Result<SeriesChunks> {
+    fn merge(&mut self, series: SeriesChunks) -> Result<MergedSeries> {
         let SeriesChunks { labels, chunks } = series;
-        let merged = self.take_stock(&labels, &chunks).and_then(|()| {
-            let chunks = merge_chunks(chunks, self.samples_per_chunk_max)?;
-            join_small(chunks, self.samples_per_chunk_max)
-        });
+        let hash = SeriesHash::of(&labels, &mut self.section);
+        let merged = match FloatMerger::takes(&chunks) {
+            true => self.floats.merge(hash, chunks, self.samples_per_chunk_max, &mut self.account),
+            false => self.merge_any(hash, chunks).map_err(Unmergeable::Chunk),
+        };
         match merged {
-            Ok(chunks) => Ok(SeriesChunks { labels, chunks }),
-            Err(error) => Err(BlockError::Chunk { series: labels.to_string(), error }),
+            Ok((chunks, stock)) => Ok(MergedSeries { series: SeriesChunks { labels, chunks }, stock }),
+            Err(Unmergeable::Chunk(error)) => Err(BlockError::Chunk { series: labels.to_string(), error }),
+            Err(Unmergeable::Bounds(reason)) => Err(BlockError::Refused(format!("{labels}: {reason}").into())),
         }
     }
 
+    /// Chunks of any kind.
+    fn merge_any(&mut self, series: SeriesHash, chunks: Vec<Chunk>) -> Result<(Vec<Chunk>, Option<Stock>), ChunkError> {
+        self.take_stock(series, &chunks)?;
+        let chunks = merge_chunks(chunks, self.samples_per_chunk_max)?;
+        Ok((join_small(chunks, self.samples_per_chunk_max)?, None))
+    }
+
     /// Counts and hashes what comes in, and which of it a merge drops.
-    fn take_stock(&mut self, labels: &Labels, chunks: &[Chunk]) -> Result<(), ChunkError> {
-        let series = SeriesHash::of(labels, &mut self.section);
+    fn take_stock(&mut self, series: SeriesHash, chunks: &[Chunk]) -> Result<(), ChunkError> {
         let overlap = chunks.windows(2).any(|pair| pair[0].max_ms >= pair[1].min_ms);
         let mut samples: Vec<(i64, ContentHash)> = Vec::new();
         for (i, chunk) in chunks.iter().enumerate() {
@@ -171,8 +208,7 @@ impl Merge<'_> {
                 }
             };
             let stock = self.stock.take(chunk, series, note)?;
-            self.account.samples_in += stock.samples();
-            self.account.hash_in = self.account.hash_in.plus(stock.hash);
+            self.account.add(stock);
             if chunk.encoding == Encoding::ThanosAggregate && overlap && chunks[..i].contains(chunk) {
                 self.account.duplicates += stock.samples();
                 self.account.hash_duplicates = self.account.hash_duplicates.plus(stock.hash);
@@ -180,8 +216,7 @@ impl Merge<'_> {
         }
         samples.sort_by_key(|(t_ms, _)| *t_ms); // stable: of equal times the last is the one that stays
         for pair in samples.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-            self.account.duplicates += 1;
-            self.account.hash_duplicates = self.account.hash_duplicates.plus(pair[0].1);
+            self.account.drop_duplicate(pair[0].1);
         }
         Ok(())
     }
@@ -234,13 +269,6 @@ impl Run {
     fn finish(mut self, samples_max: u16, out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
         match &self.chunks[..] {
             [] | [_] => out.append(&mut self.chunks),
-            [first, ..] if first.encoding == Encoding::Xor => {
-                let mut columns = Columns::default();
-                self.chunks.iter().try_for_each(|chunk| decode_into(chunk, TimeRange::ALL, &mut columns))?;
-                let mut chunk = XorAppender::new();
-                columns.t_ms.iter().zip(&columns.values).for_each(|(t_ms, value)| chunk.append(*t_ms, *value));
-                out.push(chunk.seal());
-            }
             chunks => {
                 let mut samples = Vec::new();
                 chunks.iter().try_for_each(|chunk| decode_any(chunk, &mut samples))?;
@@ -252,7 +280,7 @@ impl Run {
 }
 
 impl Iterator for Merge<'_> {
-    type Item = Result<SeriesChunks>;
+    type Item = Result<MergedSeries>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let series = self.union.next()?;

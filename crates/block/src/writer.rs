@@ -11,10 +11,11 @@ use crate::files::{BlockFile, LocalFiles};
 use crate::index::write_index;
 use crate::label_table::SortedLabels;
 use crate::lookup::{ChunkPlace, FinishedLookup, Lookup, LookupWriter, PageSeries};
+use crate::merge::MergedSeries;
 use crate::meta::{BlockMeta, BlockStats, FileEntry, ThanosMeta};
 use crate::segments::{SEGMENT_BYTES_MAX, SegmentsWriter};
 use crate::sink::{FileSink, Sink};
-use crate::stock::StockTaker;
+use crate::stock::{Stock, StockTaker};
 use crate::tombstones::Tombstones;
 use longhaul_chunk::{Chunk, SeriesChunks};
 use longhaul_disk::Fs;
@@ -86,6 +87,16 @@ impl BlockWriter {
     /// Adds a series: labels above all before, chunks in time order and disjoint. A series without chunks is left out.
     /// Chunks are decoded once, to be counted, hashed and held against their bounds.
     pub fn push(&mut self, series: &SeriesChunks) -> Result<()> {
+        self.push_known(series, None)
+    }
+
+    /// [`Self::push`] for what comes out of a merge. What the merge counted and hashed is taken over: whether the chunks
+    /// hold it, [`crate::verify`] finds out.
+    pub fn push_merged(&mut self, merged: &MergedSeries) -> Result<()> {
+        self.push_known(&merged.series, merged.stock)
+    }
+
+    fn push_known(&mut self, series: &SeriesChunks, known: Option<Stock>) -> Result<()> {
         if series.chunks.is_empty() {
             return Ok(());
         }
@@ -99,9 +110,17 @@ impl BlockWriter {
         if let Some(pair) = series.chunks.windows(2).find(|pair| pair[0].max_ms >= pair[1].min_ms) {
             return refused(format!("chunks of {} overlap at {} ms", series.labels, pair[1].min_ms));
         }
-        let hash = SeriesHash::of(&series.labels, &mut self.scratch.section);
         for chunk in &series.chunks {
-            self.take_stock(chunk, hash).or_else(|reason| refused(format!("{}: {reason}", series.labels)))?;
+            self.take_bounds(chunk).or_else(|reason| refused(format!("{}: {reason}", series.labels)))?;
+        }
+        match known {
+            Some(stock) => self.count(&stock),
+            None => {
+                let hash = SeriesHash::of(&series.labels, &mut self.scratch.section);
+                for chunk in &series.chunks {
+                    self.take_stock(chunk, hash).or_else(|reason| refused(format!("{}: {reason}", series.labels)))?;
+                }
+            }
         }
         self.scratch.places.clear();
         for chunk in &series.chunks {
@@ -127,21 +146,30 @@ impl BlockWriter {
         self.exemplars.push(&*self.fs, &self.dir, series, exemplar)
     }
 
-    /// Counts and hashes a chunk; an error says what is wrong with it.
-    fn take_stock(&mut self, chunk: &Chunk, series: SeriesHash) -> Result<(), String> {
+    /// Notes the range of a chunk; an error says what is wrong with it.
+    fn take_bounds(&mut self, chunk: &Chunk) -> Result<(), String> {
         let bounds = TimeRange::inclusive(chunk.min_ms, chunk.max_ms);
         let fixed = self.meta.range();
         if bounds.is_empty() || (!fixed.is_empty() && !fixed.covers(&bounds)) {
             return Err(format!("a chunk over {bounds} does not lie in {fixed}"));
         }
+        self.range = self.range.hull(&bounds);
+        Ok(())
+    }
+
+    /// Counts and hashes a chunk; an error says what is wrong with it.
+    fn take_stock(&mut self, chunk: &Chunk, series: SeriesHash) -> Result<(), String> {
         let stock = self.scratch.stock.take(chunk, series, |_, _| ()).map_err(|error| error.to_string())?;
         stock.check_bounds(chunk)?;
+        self.count(&stock);
+        Ok(())
+    }
+
+    fn count(&mut self, stock: &Stock) {
         self.stats.num_samples += stock.samples();
         self.stats.num_float_samples += stock.floats;
         self.stats.num_histogram_samples += stock.histograms;
         self.content_hash = self.content_hash.plus(stock.hash);
-        self.range = self.range.hull(&bounds);
-        Ok(())
     }
 
     /// Adds the windows of the series that was pushed last. A block has those of all its series or of none; how long they
@@ -226,11 +254,11 @@ pub fn write(
     fs: Arc<dyn Fs>,
     dir: &Path,
     seed: BlockMeta,
-    series: impl IntoIterator<Item = Result<SeriesChunks>>,
+    series: impl IntoIterator<Item = Result<impl Into<MergedSeries>>>,
 ) -> Result<BlockMeta> {
     let mut writer = BlockWriter::create(fs, dir, seed)?;
     for series in series {
-        writer.push(&series?)?;
+        writer.push_merged(&series?.into())?;
     }
     writer.finish()
 }

@@ -23,7 +23,7 @@ pub use histogram::{
     HISTOGRAM_CHUNK_BYTES, HISTOGRAM_CHUNK_SAMPLES_MIN, HistogramAppender, HistogramIterator, HistogramRef, NextChunk,
 };
 pub use measurements::{decode_any, measurement_at, measurement_in, reset_hint};
-pub use merge::{decode_histograms_into, decode_into, encode, merge_chunks, merge_into, merge_samples};
+pub use merge::{FloatPacker, decode_histograms_into, decode_into, encode, merge_chunks, merge_into, merge_samples};
 pub use xor::{CHUNK_SAMPLES_MAX, XorAppender, XorIterator};
 pub use xor2::{StartedSample, Xor2Appender, Xor2Iterator};
 

@@ -6,8 +6,7 @@ mod encode;
 mod gather;
 
 use crate::{Chunk, ChunkError, Columns, Encoding, HistogramColumns, HistogramIterator, Samples, histogram, xor, xor2};
-pub use encode::encode;
-use encode::encode_floats;
+pub use encode::{FloatPacker, encode};
 use gather::Gathered;
 use longhaul_model::{CounterResetHint, Measurement, TimeRange, Value};
 use smallvec::SmallVec;
@@ -120,7 +119,7 @@ fn merge_run(run: &[Chunk], samples_per_chunk_max: u16, merged: &mut Vec<Chunk>)
     let mut columns = Columns::default();
     if run.iter().all(|chunk| chunk.encoding == Encoding::Xor) {
         sort_floats(run, TimeRange::ALL, &mut columns)?;
-        encode_floats(&columns, samples_per_chunk_max, merged);
+        FloatPacker::default().pack(&columns, samples_per_chunk_max, merged);
         return Ok(());
     }
     let mut gathered = Gathered::default();

@@ -2,7 +2,7 @@
 //! grow with the number of samples.
 //!
 //! **Invariant I-COMPACT-3:** every sample is accounted for. What the inputs' manifest entries say they hold, what came in,
-//! what was dropped and what went out are counted and hashed apart from each other, and have to agree.
+//! what was dropped, and what is found in the outputs when they are read again are counted and hashed, and have to agree.
 
 use crate::error::CompactError;
 use crate::input::Input;
@@ -70,14 +70,14 @@ pub(crate) fn merge(
             return Err(MergeError::Other(CompactError::Closed));
         }
         if let Some(mut full) = writer.take_if(|writer| writer.stats().num_series >= settings.series_per_block_max) {
-            exemplars.write_before(Some(&series.labels), &mut full).map_err(merge_error)?;
+            exemplars.write_before(Some(&series.series.labels), &mut full).map_err(merge_error)?;
             outputs.push(full.finish().map_err(merge_error)?);
         }
         let writer = match &mut writer {
             Some(writer) => writer,
             none => none.insert(create()?),
         };
-        writer.push(&series).map_err(merge_error)?;
+        writer.push_merged(&series).map_err(merge_error)?;
     }
     if writer.is_none() && !exemplars.is_empty() {
         writer = Some(create()?);
@@ -87,8 +87,8 @@ pub(crate) fn merge(
         outputs.push(last.finish().map_err(merge_error)?);
     }
     let merged = Merged { outputs, account: merge.account(), exemplars_duplicate: exemplars.duplicates() };
-    check_account(inputs, &merged)?;
-    merged.outputs.iter().try_for_each(|meta| verify(work, meta))?;
+    let read_back = merged.outputs.iter().map(|meta| verify(work, meta)).collect::<Result<Vec<_>, _>>()?;
+    check_account(inputs, &merged, &read_back)?;
     Ok(merged)
 }
 
@@ -127,7 +127,7 @@ impl<'a> Exemplars<'a> {
 }
 
 /// I-COMPACT-3
-fn check_account(inputs: &[Input], merged: &Merged) -> Result<(), MergeError> {
+fn check_account(inputs: &[Input], merged: &Merged, read_back: &[VerifyReport]) -> Result<(), MergeError> {
     let account = &merged.account;
     // Foreign blocks have no hash, and what tombstones delete does not come in.
     let is_known = |input: &Input| input.live.format > 0 && input.meta().stats.num_tombstones == 0;
@@ -145,8 +145,8 @@ fn check_account(inputs: &[Input], merged: &Merged) -> Result<(), MergeError> {
             return Err(MergeError::Other(CompactError::Unsound(reason)));
         }
     }
-    let samples: u64 = merged.outputs.iter().map(|meta| meta.stats.num_samples).sum();
-    let hash = sum(merged.outputs.iter().filter_map(|meta| Some(meta.longhaul.as_ref()?.content_hash)));
+    let samples: u64 = read_back.iter().map(|output| output.stats.num_samples).sum();
+    let hash = sum(read_back.iter().map(|output| output.content_hash));
     if (samples, hash) != (account.samples_out(), account.hash_out()) {
         let reason = format!("{samples} samples went out where {} should have", account.samples_out());
         return Err(MergeError::Other(CompactError::Unsound(reason)));
@@ -159,10 +159,10 @@ fn sum(hashes: impl Iterator<Item = ContentHash>) -> ContentHash {
 }
 
 /// Re-reads what was written.
-fn verify(work: &WorkDir, meta: &BlockMeta) -> Result<(), MergeError> {
+fn verify(work: &WorkDir, meta: &BlockMeta) -> Result<VerifyReport, MergeError> {
     let files = LocalFiles::new(work.fs.clone(), work.block(meta.ulid));
     let report = longhaul_block::verify(&files, meta).and_then(VerifyReport::sound);
-    report.map(drop).map_err(|error| MergeError::Other(CompactError::Unsound(error.to_string())))
+    report.map_err(|error| MergeError::Other(CompactError::Unsound(error.to_string())))
 }
 
 /// What the samples do not say of an output. Its range comes from them.

@@ -32,7 +32,7 @@ pub struct CompactSettings {
     /// Series of one block; what a job yields beyond them becomes another. Writing and verifying a block takes some 200
     /// bytes of memory a series, and its index stays far below the 64 GiB that series references reach.
     pub series_per_block_max: u64,
-    /// Samples of a chunk that is written anew (docs/decisions/0004).
+    /// Samples of a chunk that is written anew; chunks of up to half of it are, where they have a neighbour (docs/decisions/0004).
     pub chunk_samples_max: u16,
     /// Bytes of chunks that a job reads ahead, of all its inputs together.
     pub memory_bytes: u64,
@@ -65,7 +65,7 @@ impl Default for CompactSettings {
             inputs_max: 64,
             job_bytes_max: 32 * GIB,
             series_per_block_max: 4_000_000,
-            chunk_samples_max: 120,
+            chunk_samples_max: 240,
             memory_bytes: 64 << 20,
             disk_reserve_bytes_max: 2 * GIB,
             disk_reserve_percent: 5,

@@ -79,7 +79,7 @@ impl PartWriter {
         let mut exemplars = longhaul_block::union_exemplars(exemplar_sources);
         let exemplars_in: u64 = parts.iter().map(|part| part.block.meta().exemplars()).sum();
         self.write(into, meta, |writer| {
-            merge.by_ref().try_for_each(|series| writer.push(&series?))?;
+            merge.by_ref().try_for_each(|merged| writer.push_merged(&merged?))?;
             exemplars.by_ref().try_for_each(|next| {
                 let (series, exemplar) = next?;
                 writer.push_exemplar(&series, &exemplar)

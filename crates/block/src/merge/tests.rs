@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{any_series, comparable, content, fleet, samples, seed, series, write_block};
 use crate::{Block, LocalFiles, verify, write};
 use longhaul_disk::RealFs;
+use longhaul_model::TimeRange;
 use longhaul_testkit::measurements::{KINDS, measurement};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ fn source(series: Vec<SeriesChunks>) -> SeriesSource<'static> {
 }
 
 fn all(merge: &mut Merge<'_>) -> Vec<SeriesChunks> {
-    merge.map(Result::unwrap).collect()
+    merge.map(|merged| merged.unwrap().series).collect()
 }
 
 /// Plain floats half of the time.
