@@ -2,10 +2,11 @@
 //! pairs of them, drawn from a seed. The invariants are asserted after every change of the bucket (`judge.rs`).
 
 use crate::case::{Case, Landing, Pick, Strike, every_single, nexts};
-use crate::process::ROLES;
+use crate::process::{ROLES, Role};
 use crate::run::{Ran, run};
 use crate::site::Site;
 use longhaul_compact::CollectSettings;
+use longhaul_testkit::faulty_store::Call;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,6 +94,21 @@ fn whatever_the_store_does_nothing_is_lost_and_nothing_is_left() {
     println!("{done} runs: {alone} with one fault, {pairs} of seed {seed} with two; {changes} changes judged");
     assert_eq!(failed.into_inner(), 0, "runs failed");
     assert!(done >= runs, "{done} runs, {runs} were asked for");
+}
+
+/// Requests are a cost: those of a block that is shipped, of a job of two blocks, and of a second look that finds nothing to do.
+#[test]
+fn undisturbed_work_makes_few_requests() {
+    let base = runtime().block_on(Site::base(CollectSettings::default()));
+    for (role, requests_max) in [(Role::Ship, 22), (Role::Compact, 34)] {
+        let calls = runtime().block_on(run(&base, role, None)).calls;
+        let of = |kind| calls.iter().filter(|call| **call == kind).count();
+        let kinds = [Call::Put, Call::Create, Call::Get, Call::Head, Call::List].map(|kind| (kind, of(kind)));
+        println!("{role:?}: {kinds:?}");
+        assert!(calls.len() <= requests_max, "{role:?}: {kinds:?}");
+        // Each file once, and the hint; the manifest once; nothing is ever found by listing.
+        assert!(of(Call::Put) <= 6 && of(Call::Create) == 1 && of(Call::List) == 0, "{role:?}: {kinds:?}");
+    }
 }
 
 /// A run; should it fail, it says which one it was, below what was wrong.
