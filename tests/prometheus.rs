@@ -254,7 +254,7 @@ async fn federated(program: &Path, dir: &Path, longhaul: &str, series: usize) {
 }
 
 /// Starts a Prometheus with its data in `<dir>/<name>`; `PROMETHEUS` in its configuration becomes its address.
-async fn start_prometheus(program: &Path, dir: &Path, name: &str, configuration: &str) -> (Process, String) {
+pub async fn start_prometheus(program: &Path, dir: &Path, name: &str, configuration: &str) -> (Process, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let file = dir.join(format!("{name}.yml"));
     std::fs::write(&file, configuration.replace("PROMETHEUS", &address)).unwrap();
@@ -262,13 +262,14 @@ async fn start_prometheus(program: &Path, dir: &Path, name: &str, configuration:
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", dir.join(name).display()))
+        .arg("--storage.tsdb.retention.time=100y")
         .arg(format!("--web.listen-address={address}"));
     let url = format!("http://{address}");
     (Process::start(name, &mut command, dir, &format!("{url}/-/ready")).await, url)
 }
 
 /// Runs a program that must succeed; its output.
-fn run(command: &mut Command) -> String {
+pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
