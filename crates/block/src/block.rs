@@ -1,10 +1,11 @@
 //! A block that can be asked: open, select, label names and values.
 
+use crate::deleted::{Deleted, is_covered, ranges_of};
 use crate::error::{BlockError, ReadError, Result};
 use crate::exemplars::BlockExemplars;
 use crate::files::{BlockFile, BlockFiles, read_range};
 use crate::index::IndexReader;
-use crate::lookup::{Lookup, PageCache, Selection, build_lookup, with_external};
+use crate::lookup::{ChunkPlace, Lookup, PageCache, Selection, build_lookup, with_external};
 use crate::meta::BlockMeta;
 use crate::select::{BlockSeries, walk};
 use crate::tombstones::Tombstones;
@@ -24,13 +25,14 @@ const SERIES_READ_MAX: u64 = 1000;
 #[derive(Clone)]
 pub struct Block {
     pub(crate) inner: Arc<Inner>,
+    pub(crate) deleted: Option<Arc<Deleted>>,
 }
 
 pub(crate) struct Inner {
     pub files: Arc<dyn BlockFiles>,
     meta: BlockMeta,
     pub lookup: Lookup,
-    /// What is deleted and still in the chunks, by labels as a query sees them.
+    /// What the block's own tombstones delete, by labels as a query sees them.
     pub deleted: HashMap<Labels, Vec<TimeRange>>,
 }
 
@@ -65,7 +67,7 @@ impl Block {
             0 => HashMap::new(),
             _ => read_tombstones(&*files, &meta)?,
         };
-        Ok(Self { inner: Arc::new(Inner { files, meta, lookup, deleted }) })
+        Ok(Self { inner: Arc::new(Inner { files, meta, lookup, deleted }), deleted: None })
     }
 
     /// Keeps what is read of the lookup in `cache` from now on, for all clones. A block that keeps its pages already goes on
@@ -87,7 +89,9 @@ impl Block {
     /// The series that satisfy all of `matchers`, with their chunks that meet `range`, deletions applied. Chunks may
     /// hold samples outside `range`.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<BlockSeries> {
-        Ok(BlockSeries::new(self.clone(), self.matching(&self.selection(), matchers)?, range))
+        let mut ordinals = self.all_matching(matchers)?;
+        let deleted = self.leave_out_deleted(&mut ordinals)?;
+        Ok(BlockSeries::new(self.clone(), ordinals, range, deleted))
     }
 
     /// The exemplars in `range` of the series that satisfy all of `matchers`, deletions applied.
@@ -95,26 +99,33 @@ impl Block {
         BlockExemplars::new(self.clone(), matchers, range)
     }
 
-    /// The label sets of the series that satisfy all of `matchers` and have a chunk that meets `range`, in label order.
+    /// The label sets of the series that satisfy all of `matchers` and have a chunk that meets `range` and is not deleted as
+    /// a whole, in label order.
     pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>> {
-        let matching = self.matching(&self.selection(), matchers)?;
+        let mut matching = self.all_matching(matchers)?;
+        let deleted = self.leave_out_deleted(&mut matching)?;
         let mut found = Vec::new();
         walk(&self.inner.lookup, &matching, |labels, chunks| {
-            if chunks.iter().any(|chunk| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&range)) {
+            let deleted = ranges_of(&deleted, labels);
+            let meets = |chunk: &ChunkPlace| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&range);
+            if chunks.iter().any(|chunk| meets(chunk) && !is_covered(chunk, &deleted)) {
                 found.push(labels.clone());
             }
         })?;
         Ok(found)
     }
 
-    /// The names of the labels that the series satisfying all of `matchers` have, sorted.
+    /// The names of the labels that the series satisfying all of `matchers` have, sorted. A series that is deleted as a
+    /// whole has none.
     pub fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>> {
         let all = || self.inner.lookup.names().map(|(name, _)| name.to_owned());
-        if matchers.is_empty() {
+        let gone = self.gone()?.filter(|gone| !gone.is_empty());
+        if matchers.is_empty() && gone.is_none() {
             return Ok(all().collect());
         }
         let selection = self.selection();
-        let matching = self.matching(&selection, matchers)?;
+        let mut matching = self.matching(&selection, matchers)?;
+        gone.inspect(|gone| matching -= *gone);
         if matching.len() <= SERIES_READ_MAX {
             let mut names = BTreeSet::new();
             self.each_label(&matching, |name, _| {
@@ -134,13 +145,16 @@ impl Block {
         Ok(names)
     }
 
-    /// The values that the label `name` has among the series satisfying all of `matchers`, sorted.
+    /// The values that the label `name` has among the series satisfying all of `matchers`, sorted. A series that is deleted
+    /// as a whole has none.
     pub fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>> {
+        let gone = self.gone()?.filter(|gone| !gone.is_empty());
         let selection = self.selection();
-        if matchers.is_empty() {
+        if matchers.is_empty() && gone.is_none() {
             return selection.values(name);
         }
-        let matching = self.matching(&selection, matchers)?;
+        let mut matching = self.matching(&selection, matchers)?;
+        gone.inspect(|gone| matching -= *gone);
         if matching.len() <= SERIES_READ_MAX && matching.len() <= self.inner.lookup.values_count(name) {
             let mut values = BTreeSet::new();
             self.each_label(&matching, |of, value| {
@@ -166,6 +180,10 @@ impl Block {
 
     fn selection(&self) -> Selection<'_> {
         Selection::new(&self.inner.lookup)
+    }
+
+    pub(crate) fn all_matching(&self, matchers: &[Matcher]) -> Result<RoaringBitmap> {
+        self.matching(&self.selection(), matchers)
     }
 
     fn matching(&self, selection: &Selection<'_>, matchers: &[Matcher]) -> Result<RoaringBitmap> {

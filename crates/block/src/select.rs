@@ -2,6 +2,7 @@
 //! in memory than a bounded stretch.
 
 use crate::block::Block;
+use crate::deleted::ranges_of;
 use crate::error::{BlockError, Result};
 use crate::files::BlockFile;
 use crate::lookup::{ChunkPlace, Lookup, SeriesRun};
@@ -9,7 +10,7 @@ use crate::segments::{parse_chunk, read_chunk_bytes};
 use crate::tombstones::mask;
 use bytes::Bytes;
 use longhaul_chunk::{Chunk, SeriesChunks};
-use longhaul_model::{Labels, TimeRange};
+use longhaul_model::{Labels, TimeRange, Tombstone};
 use longhaul_postings::RoaringBitmap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -123,6 +124,8 @@ impl Pages {
 pub struct BlockSeries {
     block: Block,
     range: TimeRange,
+    /// What is deleted of some of the series, apart from what the block's own tombstones say.
+    tombstones: Vec<Arc<Tombstone>>,
     matched: u64,
     pages: Pages,
     /// Series whose chunks have not been fetched.
@@ -134,11 +137,17 @@ pub struct BlockSeries {
 }
 
 impl BlockSeries {
-    pub(crate) fn new(block: Block, ordinals: RoaringBitmap, range: TimeRange) -> Self {
+    pub(crate) fn new(
+        block: Block,
+        ordinals: RoaringBitmap,
+        range: TimeRange,
+        tombstones: Vec<Arc<Tombstone>>,
+    ) -> Self {
         let (matched, pages) = (ordinals.len(), Pages::new(ordinals));
         Self {
             block,
             range,
+            tombstones,
             matched,
             pages,
             places: VecDeque::new(),
@@ -197,7 +206,8 @@ impl BlockSeries {
             return Ok(None);
         }
         let chunks = read_chunk_bytes(&*inner.files, &stretch.places)?;
-        Ok(Some(FetchedSeries { block: self.block.clone(), range: self.range, stretch, chunks }))
+        let (block, tombstones) = (self.block.clone(), self.tombstones.clone());
+        Ok(Some(FetchedSeries { block, range: self.range, tombstones, stretch, chunks }))
     }
 
     /// Whether [`Self::fetch`] may still bring something.
@@ -258,6 +268,7 @@ impl Stretch {
 pub struct FetchedSeries {
     block: Block,
     range: TimeRange,
+    tombstones: Vec<Arc<Tombstone>>,
     stretch: Stretch,
     chunks: Vec<Bytes>,
 }
@@ -279,15 +290,13 @@ impl FetchedSeries {
         let Stretch { series, places } = &self.stretch;
         let begin = index.checked_sub(1).map_or(0, |before| series[before].1);
         let (labels, end) = &series[index];
-        let deleted = self.block.inner.deleted.get(labels);
+        let mut deleted = ranges_of(&self.tombstones, labels);
+        deleted.extend(self.block.inner.deleted.get(labels).into_iter().flatten());
         let mut chunks = Vec::with_capacity(end - begin);
         for (bytes, place) in self.chunks[begin..*end].iter().zip(&places[begin..*end]) {
             let (chunk, _) = parse_chunk(bytes, place)?;
-            match deleted {
-                None => chunks.push(chunk),
-                Some(deleted) => mask(chunk, deleted, &mut chunks)
-                    .map_err(|error| BlockError::chunk(BlockFile::Chunks(place.segment), place.start.into(), &error))?,
-            }
+            mask(chunk, &deleted, &mut chunks)
+                .map_err(|error| BlockError::chunk(BlockFile::Chunks(place.segment), place.start.into(), &error))?;
         }
         let meets = |chunk: &Chunk| TimeRange::inclusive(chunk.min_ms, chunk.max_ms).overlaps(&self.range);
         Ok(chunks.iter().any(meets).then(|| SeriesChunks { labels: labels.clone(), chunks }))

@@ -44,12 +44,7 @@ impl Tombstones {
             by_series.entry(reference).or_default().push(TimeRange::inclusive(first_ms, last_ms));
         }
         for ranges in by_series.values_mut() {
-            ranges.sort_unstable();
-            ranges.dedup_by(|next, kept| {
-                let meets = next.start_ms <= kept.end_ms;
-                kept.end_ms = if meets { kept.end_ms.max(next.end_ms) } else { kept.end_ms };
-                meets
-            });
+            *ranges = merged(std::mem::take(ranges));
         }
         Ok(Self { by_series })
     }
@@ -81,7 +76,18 @@ impl Tombstones {
     }
 }
 
-/// Appends what is left of a chunk without the samples in `deleted` (rising, disjoint): the chunk as it is, what is left
+/// The same milliseconds as rising ranges of which no two meet.
+pub(crate) fn merged(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, kept| {
+        let meets = next.start_ms <= kept.end_ms;
+        kept.end_ms = if meets { kept.end_ms.max(next.end_ms) } else { kept.end_ms };
+        meets
+    });
+    ranges
+}
+
+/// Appends what is left of a chunk without the samples in `deleted`: the chunk as it is, what is left
 /// written anew, or nothing. Aggregates can be deleted by whole chunks only.
 pub(crate) fn mask(chunk: Chunk, deleted: &[TimeRange], out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
     let bounds = TimeRange::inclusive(chunk.min_ms, chunk.max_ms);

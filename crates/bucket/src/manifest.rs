@@ -5,10 +5,12 @@
 
 mod codec;
 mod compact;
+mod delete;
 mod rebuild;
 mod ship;
 mod through;
 
+pub use delete::Deletion;
 pub use rebuild::{Candidate, Fate, Rebuilt, settle};
 pub use through::{Through, ThroughEntry};
 
@@ -122,25 +124,6 @@ pub struct QuarantinedBlock {
     pub since_ms: i64,
     /// What was wrong with it.
     pub reason: String,
-}
-
-/// A deletion of series that is in force: it filters every source that was written before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deletion {
-    /// Its id.
-    pub id: OperationId,
-    /// The selector, in PromQL.
-    pub selector: String,
-    /// Which samples of the selected series.
-    pub range: TimeRange,
-    /// The log that it stands in.
-    pub log_id: LogId,
-    /// The partition of that log.
-    pub partition: u32,
-    /// Where it stands: sources whose coverage ends at or before this offset are filtered.
-    pub offset: u64,
-    /// When it was asked for, ms since the epoch.
-    pub since_ms: i64,
 }
 
 impl Manifest {

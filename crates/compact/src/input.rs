@@ -3,15 +3,19 @@
 use crate::error::CompactError;
 use crate::examine::examine;
 use crate::settings::CompactSettings;
-use longhaul_block::{Block, BlockError, BlockMeta, ExemplarSource, ReadError, SeriesSource};
+use longhaul_block::{Block, BlockError, BlockMeta, Dropped, ExemplarSource, ReadError, SeriesSource};
 use longhaul_bucket::{BucketError, LiveBlock, TenantStore};
-use longhaul_model::{BlockId, TimeRange};
+use longhaul_model::{BlockId, TimeRange, Tombstone};
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// A block that is being merged.
 pub(crate) struct Input {
     pub(crate) live: LiveBlock,
     block: Block,
+    /// The deletions that are about it.
+    tombstones: Vec<Arc<Tombstone>>,
+    dropped: Dropped,
 }
 
 /// A block that cannot be read, so that it is to be quarantined.
@@ -31,23 +35,39 @@ pub(crate) enum Unusable {
 }
 
 impl Input {
-    /// Opens a live block. Blocks the thread.
-    pub(crate) fn open(store: &TenantStore, live: &LiveBlock, handle: &Handle) -> Result<Self, Unusable> {
+    /// Opens a live block that is to lose what `tombstones` are about. Blocks the thread.
+    pub(crate) fn open(
+        store: &TenantStore,
+        live: &LiveBlock,
+        tombstones: Vec<Arc<Tombstone>>,
+        handle: &Handle,
+    ) -> Result<Self, Unusable> {
         let meta = meta_of(store, live, handle)?;
         let block = Block::open(store.block_files(live.address(), handle.clone()), meta);
-        Ok(Self { live: live.clone(), block: block.map_err(|error| unusable(live.id, error))? })
+        let block = block.map_err(|error| unusable(live.id, error))?;
+        Ok(Self { live: live.clone(), block, tombstones, dropped: Dropped::default() })
     }
 
-    /// Its series, external labels among their own and without what its tombstones delete. At most about `buffer_bytes` of
-    /// chunks are in memory at a time.
+    /// Its series, external labels among their own and without what is deleted. At most about `buffer_bytes` of chunks are
+    /// in memory at a time. To be called once.
     pub(crate) fn series(&self, buffer_bytes: u64) -> Result<SeriesSource<'static>, BlockError> {
         let series = self.block.select(&[], TimeRange::ALL)?.reading_at_most(buffer_bytes);
-        Ok(Box::new(series.into_series()))
+        Ok(self.dropped.from_source(Box::new(series.into_series()), self.tombstones.clone()))
     }
 
-    /// Its exemplars, without what its tombstones delete.
+    /// What was deleted from its series so far.
+    pub(crate) fn dropped(&self) -> &Dropped {
+        &self.dropped
+    }
+
+    /// Its exemplars, without what is deleted.
     pub(crate) fn exemplars(&self) -> Result<ExemplarSource<'static>, BlockError> {
-        Ok(Box::new(self.block.exemplars(&[], TimeRange::ALL)?))
+        Ok(Box::new(self.block.without(self.tombstones.clone()).exemplars(&[], TimeRange::ALL)?))
+    }
+
+    /// Whether it loses something to deletions.
+    pub(crate) fn has_deleted(&self) -> bool {
+        !self.tombstones.is_empty()
     }
 
     /// The block's `meta.json`.
@@ -68,7 +88,7 @@ pub(crate) fn fault_of(
         return Ok(Some(Fault { id: live.id, reason }));
     }
     // What is sound may still not be what a block of ours can hold.
-    let merged = Input::open(store, live, handle).and_then(|input| {
+    let merged = Input::open(store, live, Vec::new(), handle).and_then(|input| {
         let unusable = |error| unusable(live.id, error);
         let series = input.series(settings.memory_bytes).map_err(unusable)?;
         longhaul_block::merge(vec![series], settings.chunk_samples_max)

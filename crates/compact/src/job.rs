@@ -15,7 +15,7 @@ use crate::merge::{MergeError, Merged, merge};
 use crate::plan::Job;
 use longhaul_block::BlockMeta;
 use longhaul_bucket::{CommitError, LiveBlock, Manifest, OperationId, Rejected, TenantStore};
-use longhaul_model::BlockId;
+use longhaul_model::{BlockId, Tombstone};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -73,8 +73,10 @@ pub(crate) async fn run(
     assert_eq!(lives.len(), job.inputs.len(), "a plan names blocks of the manifest that it was made from");
     check_space(inner, lives.iter().map(|live| live.size_bytes).sum())?;
     let worked = {
-        let (inner, store, lives, handle) = (inner.clone(), store.clone(), lives.clone(), Handle::current());
-        blocking(move || work(&inner, &store, &lives, &handle)).await?
+        let (inner, store, handle) = (inner.clone(), store.clone(), Handle::current());
+        let deleted = lives.iter().map(|live| base.tombstones_of(live, &[]));
+        let lives: Vec<_> = lives.iter().cloned().zip(deleted).collect();
+        blocking(move || work(&inner, &store, lives, &handle)).await?
     };
     let (merged, outputs) = match worked {
         Worked::Faults(faults) => return quarantine(inner, store, base, faults).await,
@@ -104,11 +106,17 @@ pub(crate) async fn run(
     })
 }
 
-/// Opens, merges, verifies; finds out which input is to blame when something about them is wrong. Blocks the thread.
-fn work(inner: &Arc<Inner>, store: &TenantStore, lives: &[LiveBlock], handle: &Handle) -> Result<Worked, CompactError> {
+/// Opens the blocks, merges them without what is to be left out of each, verifies; finds out which one is to blame when
+/// something about them is wrong. Blocks the thread.
+fn work(
+    inner: &Arc<Inner>,
+    store: &TenantStore,
+    lives: Vec<(LiveBlock, Vec<Arc<Tombstone>>)>,
+    handle: &Handle,
+) -> Result<Worked, CompactError> {
     let (mut inputs, mut faults) = (Vec::with_capacity(lives.len()), Vec::new());
-    for live in lives {
-        match Input::open(store, live, handle) {
+    for (live, deleted) in &lives {
+        match Input::open(store, live, deleted.clone(), handle) {
             Ok(input) => inputs.push(input),
             Err(Unusable::Fault(fault)) => faults.push(fault),
             Err(Unusable::Error(error)) => return Err(error),
@@ -130,7 +138,7 @@ fn work(inner: &Arc<Inner>, store: &TenantStore, lives: &[LiveBlock], handle: &H
         Err(MergeError::Suspicious(reason)) => {
             drop(outputs);
             tracing::warn!(tenant = %store.tenant(), %reason, "a merge failed; its inputs are examined");
-            for live in lives {
+            for (live, _) in &lives {
                 faults.extend(fault_of(store, live, handle, &inner.settings)?);
             }
             match faults.is_empty() {

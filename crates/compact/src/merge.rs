@@ -9,8 +9,8 @@ use crate::input::Input;
 use crate::settings::CompactSettings;
 use crate::work_dir::WorkDir;
 use longhaul_block::{
-    BlockError, BlockMeta, BlockWriter, Compaction, ContentHash, Coverage, Downsample, ExemplarUnion, LocalFiles,
-    LonghaulMeta, MergeAccount, Parent, ReadError, SeriesSource, ThanosMeta, VerifyReport, union_exemplars,
+    BlockError, BlockMeta, BlockWriter, Compaction, ContentHash, Coverage, Downsample, Dropped, ExemplarUnion,
+    LocalFiles, LonghaulMeta, MergeAccount, Parent, ReadError, SeriesSource, ThanosMeta, VerifyReport, union_exemplars,
 };
 use longhaul_bucket::LiveBlock;
 use longhaul_model::{BlockId, Exemplar, Labels, TenantId, TimeRange};
@@ -26,7 +26,10 @@ const BUFFER_BYTES_MAX: u64 = 8 << 20;
 pub(crate) struct Merged {
     /// The blocks in the work directory; none if no sample is left.
     pub(crate) outputs: Vec<BlockMeta>,
+    /// Of what was merged.
     pub(crate) account: MergeAccount,
+    /// What had been deleted and was not merged: samples, and their hash.
+    pub(crate) dropped: (u64, ContentHash),
     /// Exemplars that were dropped because another input has the same.
     pub(crate) exemplars_duplicate: u64,
 }
@@ -86,7 +89,11 @@ pub(crate) fn merge(
         exemplars.write_before(None, &mut last).map_err(merge_error)?;
         outputs.push(last.finish().map_err(merge_error)?);
     }
-    let merged = Merged { outputs, account: merge.account(), exemplars_duplicate: exemplars.duplicates() };
+    let account = merge.account();
+    drop(merge);
+    let dropped = inputs.iter().map(Input::dropped);
+    let dropped = (dropped.clone().map(Dropped::samples).sum(), sum(dropped.map(Dropped::hash)));
+    let merged = Merged { outputs, account, dropped, exemplars_duplicate: exemplars.duplicates() };
     let read_back = merged.outputs.iter().map(|meta| verify(work, meta)).collect::<Result<Vec<_>, _>>()?;
     check_account(inputs, &merged, &read_back)?;
     Ok(merged)
@@ -129,18 +136,22 @@ impl<'a> Exemplars<'a> {
 /// I-COMPACT-3
 fn check_account(inputs: &[Input], merged: &Merged, read_back: &[VerifyReport]) -> Result<(), MergeError> {
     let account = &merged.account;
-    // Foreign blocks have no hash, and what tombstones delete does not come in.
+    // Foreign blocks have no hash, and what their own tombstones delete does not come in.
     let is_known = |input: &Input| input.live.format > 0 && input.meta().stats.num_tombstones == 0;
     if inputs.iter().all(is_known) {
         let samples: u64 = inputs.iter().map(|input| input.live.samples).sum();
         let hash = sum(inputs.iter().map(|input| input.live.content_hash));
-        if (samples, hash) != (account.samples_in, account.hash_in) {
-            let reason = format!("{} samples came in where the manifest has {samples}", account.samples_in);
+        let (dropped, hash_dropped) = merged.dropped;
+        if (samples, hash) != (account.samples_in + dropped, account.hash_in.plus(hash_dropped)) {
+            let came = account.samples_in + dropped;
+            let reason =
+                format!("{came} samples came in, {dropped} deleted ones among them, where the manifest has {samples}");
             return Err(MergeError::Suspicious(reason));
         }
         let exemplars: u64 = inputs.iter().map(|input| input.meta().exemplars()).sum();
         let exemplars_out: u64 = merged.outputs.iter().map(BlockMeta::exemplars).sum();
-        if exemplars != exemplars_out + merged.exemplars_duplicate {
+        let kept = exemplars_out + merged.exemplars_duplicate;
+        if exemplars < kept || exemplars != kept && !inputs.iter().any(Input::has_deleted) {
             let reason = format!("{exemplars_out} exemplars went out of {exemplars}");
             return Err(MergeError::Other(CompactError::Unsound(reason)));
         }

@@ -74,18 +74,18 @@ impl CutView {
         self.through
     }
 
-    /// How many samples it holds.
+    /// How many samples it held when it was taken.
     pub fn samples(&self) -> u64 {
         self.samples
     }
 
-    /// How many series it holds samples of.
+    /// How many series it held samples of when it was taken.
     pub fn series_count(&self) -> usize {
         self.taken.len()
     }
 
-    /// The series in label order, each with its chunks in order of time, disjoint. The first call sorts them, in the
-    /// caller's thread. After an abandon there may be anything.
+    /// The series in label order, each with its chunks in order of time, disjoint, without what has been deleted since it
+    /// was taken. The first call sorts them, in the caller's thread. After an abandon there may be anything.
     pub fn series(&self) -> impl Iterator<Item = SeriesChunks> + '_ {
         let ordered = self.ordered.get_or_init(|| {
             let mut series = self.taken.to_vec();
@@ -98,7 +98,8 @@ impl CutView {
             *chunks =
                 merge_chunks(all, self.head.settings().chunk_samples_max).expect("the head's own chunks can be read");
         };
-        ordered.chunks(BATCH).flat_map(move |batch| self.head.with_labels(batch, read))
+        let all = ordered.chunks(BATCH).flat_map(move |batch| self.head.with_labels(batch, read));
+        all.filter(|series| !series.chunks.is_empty()) // a deletion may have come since
     }
 
     fn decide(&self, state: u8) {
@@ -114,6 +115,9 @@ impl Drop for CutView {
             RELEASED => self.head.free(self.head.pins.let_go(self.cut)),
             _ => {}
         }
+        self.taken = Arc::default(); // the series are held no longer, so that those may go that a deletion has emptied
+        self.ordered.take();
+        self.head.evict_emptied();
     }
 }
 

@@ -6,7 +6,8 @@
 //! another one that somebody held. So it has no samples at that moment and never gets any; who asks for its labels from
 //! then on gets a new series. Cuts, pins and whoever gives ranks hold series in the same way.
 
-use crate::{Head, Series, index};
+use crate::{Head, Series, SeriesKey, index};
+use longhaul_model::TimeRange;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,27 +22,54 @@ impl Head {
             let samples = series.samples.lock();
             samples.is_empty() && samples.newest_ms < idle_before_ms
         };
+        self.evict_emptied();
         let mut evicted = 0;
         for page in index::pages(&self.index) {
             // Keys only: held by an `Arc` here, none of them would go.
             let idle_keys: Vec<_> = page.into_iter().filter(|it| idle(it)).map(|it| it.key()).collect();
-            for step in idle_keys.chunks(BATCH) {
-                let mut index = self.index.write();
-                for &key in step {
-                    let alone = |series: &Arc<Series>| Arc::strong_count(series) == 2 && idle(series);
-                    if let Some(series) = self.table.remove_if(key, alone) {
-                        index.remove(&series);
-                        evicted += 1;
-                    }
+            evicted += self.evict(&idle_keys, idle);
+        }
+        self.shrink_after(evicted);
+        evicted
+    }
+
+    /// Forgets the series that a deletion has emptied, as far as nobody holds them; the others are tried again with the next
+    /// call. Until then they must not count as there.
+    pub(crate) fn evict_emptied(&self) {
+        let hidden = self.pins.hidden();
+        let mut emptied = self.emptied.lock();
+        if emptied.is_empty() {
+            return;
+        }
+        let evicted = self.evict(&emptied, |series| series.samples.lock().is_empty());
+        let shows_nothing = |series: Arc<Series>| !series.samples.lock().overlap(TimeRange::ALL, &hidden);
+        emptied.retain(|key| self.table.find(*key).is_some_and(shows_nothing));
+        drop(emptied);
+        self.shrink_after(evicted);
+    }
+
+    /// Forgets those of the series with these `keys` that `idle` accepts and nobody else holds; returns how many.
+    fn evict(&self, keys: &[SeriesKey], idle: impl Fn(&Series) -> bool) -> usize {
+        let mut evicted = 0;
+        for step in keys.chunks(BATCH) {
+            let mut index = self.index.write();
+            for &key in step {
+                let alone = |series: &Arc<Series>| Arc::strong_count(series) == 2 && idle(series);
+                if let Some(series) = self.table.remove_if(key, alone) {
+                    index.remove(&series);
+                    evicted += 1;
                 }
             }
         }
+        evicted
+    }
+
+    fn shrink_after(&self, evicted: usize) {
         if evicted > 0 {
             let mut index = self.index.write();
             index.symbols.shrink();
             self.table.shrink();
             self.series.store(index.series.len(), Relaxed);
         }
-        evicted
     }
 }

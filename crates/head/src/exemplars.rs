@@ -92,6 +92,23 @@ impl Head {
         }
     }
 
+    /// Drops those in `range` of the series with these sorted ids, those that a cut has taken as well.
+    pub(crate) fn delete_exemplars(&self, ids: &[u32], range: TimeRange) {
+        if self.exemplar_count() == 0 {
+            return;
+        }
+        let mut gone = Vec::new();
+        self.exemplars.by_series.lock().retain(|id, it| {
+            if ids.binary_search(id).is_ok() {
+                gone.extend(it.held.extract_if(.., |exemplar, _| range.contains(exemplar.t_ms)));
+            }
+            !it.held.is_empty()
+        });
+        self.exemplars.count.fetch_sub(gone.len(), Relaxed);
+        let mut ranges = self.ranges.lock();
+        gone.iter().for_each(|(exemplar, cut)| ranges.removed_exemplar(exemplar.t_ms, *cut, size_bytes(exemplar)));
+    }
+
     /// Forgets those of a cut.
     pub(crate) fn free_exemplars(&self, cut: CutNumber) {
         let mut freed = 0;

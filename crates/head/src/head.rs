@@ -129,6 +129,8 @@ pub struct Head {
     pub(crate) pins: Pins,
     pub(crate) exemplars: Exemplars,
     pub(crate) order: Order,
+    /// Series that have shown nothing since a deletion, and that somebody still holds.
+    pub(crate) emptied: Mutex<Vec<SeriesKey>>,
     /// About how many series there are, without the index's lock.
     pub(crate) series: AtomicUsize,
     series_max: AtomicUsize,
@@ -153,6 +155,7 @@ impl Head {
             pins: Pins::default(),
             exemplars: Exemplars::default(),
             order: Order::default(),
+            emptied: Mutex::default(),
             series_max: AtomicUsize::new(settings.series_max),
             series: AtomicUsize::new(0),
             numbers,

@@ -4,7 +4,8 @@
 //! among themselves.
 
 use crate::HeadSettings;
-use crate::ranges::{Change, aligned};
+use crate::cut::CutNumber;
+use crate::ranges::{Change, Removed, aligned};
 use crate::sealed::Sealed;
 use longhaul_chunk::{Chunk, XorAppender, encode, merge_chunks};
 use longhaul_model::{Measurement, Sample, TimeRange, Value};
@@ -78,6 +79,17 @@ impl Late {
         self.encode_run(range, RUN_CHUNK_SAMPLES, out);
     }
 
+    /// Drops what is in no chunk yet and lies in `range`.
+    pub(crate) fn delete_from_runs(&mut self, range: TimeRange, settings: &HeadSettings, removed: &mut Vec<Removed>) {
+        while let Some(t_ms) = self.first_in_run(range) {
+            let aligned = aligned(t_ms, settings.block_range_ms).intersection(&range);
+            let before = self.floats.len() + self.others.len();
+            let bytes = self.drain_runs(aligned);
+            let samples = (before - self.floats.len() - self.others.len()) as u64;
+            removed.push(Removed { t_ms, cut: CutNumber::NONE, samples, bytes: bytes as isize });
+        }
+    }
+
     /// Makes late chunks of everything in `range` that is in none.
     pub(crate) fn seal_runs(&mut self, range: TimeRange, settings: &HeadSettings) {
         while let Some(t_ms) = self.first_in_run(range) {
@@ -104,6 +116,12 @@ impl Late {
     fn seal(&mut self, range: TimeRange, settings: &HeadSettings) -> isize {
         let mut chunks = Vec::new();
         self.encode_run(range, settings.chunk_samples_max, &mut chunks);
+        let run_bytes = self.drain_runs(range);
+        self.add(chunks, settings) - run_bytes as isize
+    }
+
+    /// Takes the part of the runs away that lies in `range`; returns how many bytes it took.
+    fn drain_runs(&mut self, range: TimeRange) -> usize {
         let floats = drain(&mut self.floats, range).count() * size_of::<Sample>();
         let others: usize = drain(&mut self.others, range).map(|sample| size_of_other(&sample)).sum();
         if self.floats.is_empty() {
@@ -112,7 +130,7 @@ impl Late {
         if self.others.is_empty() {
             self.others = Vec::new();
         }
-        self.add(chunks, settings) - (floats + others) as isize
+        floats + others
     }
 
     fn encode_run(&self, range: TimeRange, samples_per_chunk_max: u16, out: &mut Vec<Chunk>) {

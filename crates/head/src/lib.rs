@@ -4,16 +4,18 @@
 //! older chunks away as *cuts*, which become parts.
 //!
 //! Threads: [`Head::find`] and [`Head::create`] are called by many request threads; [`Head::apply`] and its kin, [`Head::cut`],
-//! [`Head::release`] and [`Head::abandon`] by **one lane** a head, in the order of the log; everything that reads, and
-//! [`Head::evict_idle`], by any thread at any time.
+//! [`Head::delete`], [`Head::release`] and [`Head::abandon`] by **one lane** a head, in the order of the log; everything that
+//! reads, and [`Head::evict_idle`], by any thread at any time.
 //!
 //! Locks, in the order in which they may nest: index, then a shard of the table, then one series; and ranges, then one
-//! series. Pins, ranks, exemplars and index stand alone. Nothing outside of this crate runs while one is held, but for the
-//! expressions of matchers: over a bounded number of values, with the index locked for reading.
+//! series; the list of what was emptied comes before the index. Pins, ranks, exemplars and index stand alone. Nothing
+//! outside of this crate runs while one is held, but for the expressions of matchers: over a bounded number of values, with
+//! the index locked for reading.
 //!
 //! Knows nothing of logs, files, blocks or object storage.
 
 mod cut;
+mod delete;
 mod evict;
 mod exemplars;
 mod head;

@@ -69,7 +69,7 @@ impl Open {
         samples < settings.chunk_samples_max && (samples < samples_min || self.bytes().len() < settings.chunk_bytes_max)
     }
 
-    fn samples(&self) -> u16 {
+    pub(crate) fn samples(&self) -> u16 {
         match self {
             Self::Floats(open) => open.samples(),
             Self::StartedFloats(open) => open.samples(),

@@ -72,6 +72,18 @@ pub(crate) struct Change {
     pub(crate) opened: bool,
 }
 
+/// What a deletion took out of a chunk, or of what is in none yet.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    /// A time in the range that it lay in.
+    pub(crate) t_ms: i64,
+    /// The cut that had taken it.
+    pub(crate) cut: CutNumber,
+    pub(crate) samples: u64,
+    /// Bytes that went; what is left may be encoded larger.
+    pub(crate) bytes: isize,
+}
+
 /// Below that many a list is kept however few series there are.
 const TOUCHED_MIN: usize = 64;
 
@@ -217,6 +229,40 @@ impl Ranges {
                 it.touched.merge(cutting.touched);
             }
         }
+        self.forget_empty(); // a deletion may have left nothing
+    }
+
+    /// Counts samples off that have been deleted. A range without any is forgotten, unless a cut has taken of it.
+    pub(crate) fn removed(&mut self, removed: &[Removed]) {
+        for it in removed {
+            if let Some(tally) = self.tally_mut(it.t_ms, it.cut) {
+                tally.samples -= it.samples;
+                tally.chunk_bytes = tally.chunk_bytes.saturating_add_signed(-it.bytes);
+            }
+        }
+        self.forget_empty();
+    }
+
+    /// Counts an exemplar off that has been deleted.
+    pub(crate) fn removed_exemplar(&mut self, t_ms: i64, cut: CutNumber, size_bytes: usize) {
+        if let Some(tally) = self.tally_mut(t_ms, cut) {
+            tally.exemplars -= 1;
+            tally.exemplar_bytes -= size_bytes;
+        }
+        self.forget_empty();
+    }
+
+    fn tally_mut(&mut self, t_ms: i64, cut: CutNumber) -> Option<&mut Tally> {
+        let range = self.ranges.iter_mut().find(|range| range.range.contains(t_ms))?;
+        if cut.is_none() {
+            return Some(&mut range.uncut);
+        }
+        range.cuts.iter_mut().find(|cutting| cutting.cut == cut).map(|cutting| &mut cutting.tally)
+    }
+
+    fn forget_empty(&mut self) {
+        self.ranges.retain(|it| !it.uncut.is_empty() || !it.cuts.is_empty());
+        self.last = 0;
     }
 
     /// What a cut took lies in the log at `offset` now, and nowhere below it is it needed.

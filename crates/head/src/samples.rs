@@ -7,9 +7,9 @@ use crate::HeadSettings;
 use crate::cut::CutNumber;
 use crate::late::Late;
 use crate::open::Open;
-use crate::ranges::Change;
+use crate::ranges::{Change, Removed};
 use crate::sealed::{Hidden, Sealed, copy};
-use longhaul_chunk::{Chunk, XorAppender};
+use longhaul_chunk::{Chunk, XorAppender, decode_any, encode};
 use longhaul_model::{Measurement, Sample, TimeRange, Value};
 
 #[derive(Debug)]
@@ -167,6 +167,35 @@ impl Samples {
             list.retain(|it| it.cut != cut);
             list.shrink_to_fit();
         }
+        self.drop_empty_rest();
+    }
+
+    /// Drops the samples in `range` that can be seen, those that a cut has taken as well.
+    pub(crate) fn delete(&mut self, range: TimeRange, hidden: &Hidden, settings: &HeadSettings) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        if let Some(open) = self.open.take_if(|open| range.covers(&TimeRange::inclusive(open.min_ms(), open.max_ms())))
+        {
+            let (t_ms, samples, bytes) = (open.min_ms(), open.samples().into(), open.heap_bytes() as isize);
+            removed.push(Removed { t_ms, cut: CutNumber::NONE, samples, bytes });
+        } else if let Some(open) = &self.open
+            && range.overlaps(&TimeRange::inclusive(open.min_ms(), open.max_ms()))
+        {
+            let (t_ms, bytes) = (open.min_ms(), open.heap_bytes() as isize);
+            let bytes = bytes - self.seal_open() as isize;
+            removed.push(Removed { t_ms, cut: CutNumber::NONE, samples: 0, bytes });
+        }
+        let Some(rest) = &mut self.rest else { return removed };
+        delete_from(&mut rest.in_order, range, hidden, settings, &mut removed);
+        if let Some(late) = &mut rest.late {
+            delete_from(&mut late.sealed, range, hidden, settings, &mut removed);
+            late.delete_from_runs(range, settings, &mut removed);
+        }
+        self.drop_empty_rest();
+        removed
+    }
+
+    fn drop_empty_rest(&mut self) {
+        let Some(rest) = &mut self.rest else { return };
         rest.late.take_if(|late| late.is_empty());
         if rest.in_order.is_empty() && rest.late.is_none() {
             self.rest = None;
@@ -214,6 +243,44 @@ impl Samples {
         in_order.push(sealed);
         bytes
     }
+}
+
+/// Drops samples from a list of chunks; of a chunk that is not wholly in `range` the rest takes its place.
+fn delete_from(
+    list: &mut Vec<Sealed>,
+    range: TimeRange,
+    hidden: &Hidden,
+    settings: &HeadSettings,
+    all: &mut Vec<Removed>,
+) {
+    let is_meant = |it: &Sealed| it.overlaps(range) && !hidden.contains(&it.cut);
+    if !list.iter().any(is_meant) {
+        return;
+    }
+    let mut left = Vec::with_capacity(list.len());
+    for sealed in std::mem::take(list) {
+        if !is_meant(&sealed) {
+            left.push(sealed);
+            continue;
+        }
+        let (cut, t_ms, bytes) = (sealed.cut, sealed.min_ms, sealed.heap_bytes() as isize);
+        let mut samples = Vec::new();
+        decode_any(&sealed.into(), &mut samples).expect("the head's own chunks can be read");
+        let before = samples.len();
+        samples.retain(|sample| !range.contains(sample.t_ms));
+        let mut removed = Removed { t_ms, cut, samples: (before - samples.len()) as u64, bytes };
+        let mut chunks = Vec::new();
+        encode(samples, settings.chunk_samples_max, &mut chunks);
+        for chunk in chunks {
+            let mut rest = Sealed::from(chunk);
+            rest.cut = cut;
+            removed.bytes -= rest.heap_bytes() as isize;
+            left.push(rest);
+        }
+        all.push(removed);
+    }
+    left.shrink_to_fit();
+    *list = left;
 }
 
 impl Rest {

@@ -193,7 +193,8 @@ impl Head {
 
     /// Whether a question without matchers concerns all series or none; None if each must be looked at.
     fn all_labels(&self, matchers: &[Matcher], range: TimeRange) -> Option<bool> {
-        matchers.is_empty().then(|| self.ranges().iter().any(|it| it.range.overlaps(&range)))
+        let is_plain = matchers.is_empty() && self.emptied.lock().is_empty();
+        is_plain.then(|| self.ranges().iter().any(|it| it.range.overlaps(&range)))
     }
 
     /// The distinct symbols that `collect` finds in the selected series.

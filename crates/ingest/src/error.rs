@@ -83,6 +83,23 @@ impl IngestError {
     }
 }
 
+/// Why nothing was deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// Too many deletions are in force: try again when blocks have been rewritten.
+    #[error("{0} deletions are being carried out already; try again when some have ended")]
+    TooMany(usize),
+    /// The log could not be written. After a crash the deletion may be found in it nevertheless.
+    #[error("the deletion could not be made durable: {0}")]
+    Log(String),
+    /// The tenant is not known here, and the bucket does not answer.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// The process is going down.
+    #[error("shutting down")]
+    Closed,
+}
+
 /// Why a whole write was turned away; all of them mean "try again".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {

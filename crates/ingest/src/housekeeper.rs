@@ -2,6 +2,7 @@
 
 use crate::cut::plan::{CutAction, CutReason, HeadState, Pressure, RangeState};
 use crate::cut::{self, plan};
+use crate::delete;
 use crate::error::IngestError;
 use crate::ingester::Inner;
 use crate::lane::Marker;
@@ -88,7 +89,7 @@ pub(crate) async fn ship_round(inner: &Arc<Inner>, first: &mut usize) -> bool {
     tenants.rotate_left(begin);
     let mut all_well = true;
     for tenant in &tenants {
-        if tenant.parts.all().is_empty() && !tenant.has_pending_ship() {
+        if tenant.parts.all().is_empty() && !tenant.has_pending_ship() && !delete::is_due(inner, tenant) {
             continue;
         }
         let Ok(shipping) = tenant.shipping.clone().try_lock_owned() else { continue };
@@ -237,8 +238,10 @@ pub(crate) async fn release_log(inner: &Inner) -> Result<(), IngestError> {
     let end = inner.settle().await?;
     // Only now: a tenant that is not among them has nothing in the log up to `end`.
     let tenants = inner.tenants.all();
-    let lowest: Option<Offset> =
-        tenants.iter().flat_map(|tenant| tenant.head.ranges()).map(|state| state.first_offset).min();
+    let in_heads = tenants.iter().flat_map(|tenant| tenant.head.ranges()).map(|state| state.first_offset);
+    // A deletion that no manifest has is nowhere but in the log.
+    let deletions = tenants.iter().flat_map(|tenant| tenant.deletions.uncommitted()).map(|deletion| deletion.offset);
+    let lowest: Option<Offset> = in_heads.chain(deletions).min();
     // What was refused against samples that are about to go must not be applied by a replay in their stead: the records
     // that are on their way have arrived after this, or are owed.
     inner.settle().await?;

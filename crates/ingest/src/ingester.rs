@@ -5,7 +5,7 @@
 //! shipped (`ship`) → the log may forget it (`housekeeper`).
 
 use crate::accepted::{Accepted, Applied, Purpose, Resolved};
-use crate::error::{IngestError, WriteError};
+use crate::error::{DeleteError, IngestError, WriteError};
 use crate::gate::{Gate, Inflight};
 use crate::housekeeper;
 use crate::lane::{Lanes, Log, Marker};
@@ -16,12 +16,12 @@ use crate::recover;
 use crate::refusal::{Cause, Refusals};
 use crate::settings::{IngestSettings, WriteLimits};
 use crate::tenant::{Pin, Tenant};
-use crate::{cut, refresh, ship};
+use crate::{cut, delete, refresh, ship};
 use longhaul_bucket::{BucketError, Manifest, Store, TenantStore};
 use longhaul_disk::Fs;
 use longhaul_head::{HashSeed, Head, HeadSettings, HeadStats, Numbers};
 use longhaul_log::{Append, LogSettings, Offset, Rejection};
-use longhaul_model::{Clock, IdSource, LogId, TenantId, TimeRange, WriteBatch};
+use longhaul_model::{Clock, IdSource, LogId, TenantId, TimeRange, Tombstone, WriteBatch};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -80,6 +80,8 @@ pub(crate) struct Tenants {
     head_settings: HeadSettings,
     parts_dir: PathBuf,
     store: Store,
+    /// The log that lay in the data directory at the start.
+    log_id: LogId,
 }
 
 /// What became of a write.
@@ -177,6 +179,26 @@ impl Ingester {
         }
         inner.metrics.samples_refused.fetch_add(refusals.count(), Relaxed);
         Ok(WriteReport { stored, histograms_stored, exemplars_stored, refusals })
+    }
+
+    /// Deletes of a tenant what `tombstone` is about and was written before. When this returns, the deletion is on disk and
+    /// no query that begins from now on sees what it is about; blocks in the bucket are rewritten later. Dropping the future
+    /// changes nothing once it has been polled.
+    pub async fn delete(&self, tenant: &TenantId, tombstone: Tombstone) -> Result<(), DeleteError> {
+        let inner = self.inner.clone();
+        let known = inner.tenants.get(tenant);
+        let tenant = match known {
+            Some(tenant) => tenant,
+            // Nothing of it is here; if nothing is in the bucket either, a deletion must not make a tenant of it.
+            None if self.pin(tenant).await?.manifest.version == 0 => return Ok(()),
+            None => inner.tenants.get_or_create(tenant),
+        };
+        let deleting = tokio::spawn(async move { delete::delete(&inner, &tenant, tombstone).await });
+        match deleting.await {
+            Ok(deleted) => deleted,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(DeleteError::Closed),
+        }
     }
 
     /// Lets a request in whose body has up to `size_bytes`, before it is read; the memory is reserved until the answer
@@ -326,13 +348,19 @@ impl Inner {
 }
 
 impl Tenants {
-    pub(crate) fn new(settings: &IngestSettings, seed: HashSeed, parts_dir: PathBuf, store: Store) -> Self {
+    pub(crate) fn new(
+        settings: &IngestSettings,
+        seed: HashSeed,
+        parts_dir: PathBuf,
+        store: Store,
+        log_id: LogId,
+    ) -> Self {
         let head_settings = HeadSettings {
             block_range_ms: settings.block_range_ms,
             chunk_samples_max: settings.chunk_samples_max,
             ..HeadSettings::default()
         };
-        Self { by_id: RwLock::default(), numbers: Arc::default(), seed, head_settings, parts_dir, store }
+        Self { by_id: RwLock::default(), numbers: Arc::default(), seed, head_settings, parts_dir, store, log_id }
     }
 
     pub(crate) fn get(&self, id: &TenantId) -> Option<Arc<Tenant>> {
@@ -352,7 +380,7 @@ impl Tenants {
         let head = Head::new(self.head_settings, self.numbers.clone(), self.seed.clone());
         let parts_dir = self.parts_dir.join(id.as_str());
         let store = TenantStore::new(self.store.clone(), id.clone());
-        Tenant::new(id, number, head, parts_dir, store)
+        Tenant::new(id, number, head, parts_dir, store, self.log_id)
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Tenant>> {

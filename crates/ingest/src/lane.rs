@@ -4,18 +4,20 @@
 //! 2. Without a conflict the request is answered at once; with one, the refusals become durable first (**I-VERDICT-1**:
 //!    a 400 for a conflict is sent only after its refusal frame is on disk, so that a replay refuses the same). The same
 //!    goes for a duplicate of what is leaving the head, and for whatever comes while such a frame is owed (`owed`).
-//! 3. A marker takes a cut exactly between two batches (**I-CUT-1**: the view holds every sample of its range with an
+//! 3. A deletion takes what it is about out of the head, before anything that comes after it is applied.
+//! 4. A marker takes a cut exactly between two batches (**I-CUT-1**: the view holds every sample of its range with an
 //!    offset up to the marker's, and none above).
 //!
 //! Knows nothing of requests' contents or of what becomes of a cut.
 
-use crate::accepted::{Accepted, Applied, LoggedAgain, Purpose};
+use crate::accepted::{Accepted, Applied, Entry, LoggedAgain, Purpose};
+use crate::delete::from_log;
 use crate::metrics::IngestMetrics;
 use crate::parts::AskedParts;
 use crate::tenant::Tenant;
 use longhaul_head::{CutView, Verdict};
 use longhaul_log::{Append, Delivery, LocalLog, Offset, Refusals};
-use longhaul_model::{TimeRange, Value};
+use longhaul_model::{LogId, TimeRange, Value};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use tokio::sync::oneshot;
@@ -30,6 +32,8 @@ pub(crate) enum Marker {
     Verdict { tenant: Arc<Tenant>, reply: oneshot::Sender<Applied>, applied: Applied },
     /// Refusals that are appended again; nobody waits.
     Owed { tenant: Arc<Tenant> },
+    /// A deletion that is to be applied where it stands.
+    Delete { tenant: Arc<Tenant>, log_id: LogId, reply: oneshot::Sender<Result<(), String>> },
     /// Answers with the offset up to which everything has been handed to the lanes.
     Settle(oneshot::Sender<Offset>),
 }
@@ -110,12 +114,17 @@ impl Lanes {
             }
             Delivery::Marker { marker, .. }
             | Delivery::Refusals { token: marker, .. }
-            | Delivery::Failed { what: Append::Marker(marker) | Append::Refusals(_, marker), .. } => marker,
+            | Delivery::Deletion { token: marker, .. }
+            | Delivery::Failed {
+                what: Append::Marker(marker) | Append::Refusals(_, marker) | Append::Deletion(_, marker),
+                ..
+            } => marker,
         };
         let tenant = match marker {
             Marker::Cut { tenant, .. }
             | Marker::LogAgain { tenant, .. }
             | Marker::Verdict { tenant, .. }
+            | Marker::Delete { tenant, .. }
             | Marker::Owed { tenant } => tenant.clone(),
             Marker::Settle(_) => {
                 if let Delivery::Marker { end, marker: Marker::Settle(reply) } = delivery {
@@ -156,6 +165,10 @@ impl Lane {
                 answer(&tenant, reply, applied);
             }
             Delivery::Refusals { token: Marker::Owed { tenant }, .. } => tenant.owed.done(),
+            Delivery::Deletion { offset, deletion, token: Marker::Delete { tenant, log_id, reply } } => {
+                tenant.apply_deletion(from_log(deletion, log_id, offset));
+                let _ = reply.send(Ok(()));
+            }
             Delivery::Marker { marker: Marker::Verdict { tenant, reply, applied }, .. } => {
                 answer(&tenant, reply, applied);
             }
@@ -168,7 +181,9 @@ impl Lane {
                 self.log_again(&tenant, end, done);
             }
             Delivery::Failed { what, error } => fail(what, &error.to_string()),
-            Delivery::Refusals { .. } | Delivery::Marker { .. } => unreachable!("no such marker is appended"),
+            Delivery::Refusals { .. } | Delivery::Deletion { .. } | Delivery::Marker { .. } => {
+                unreachable!("no such marker is appended")
+            }
         }
     }
 
@@ -184,7 +199,9 @@ impl Lane {
         };
         let (mut stored, mut duplicates, mut histograms, mut conflicts, mut first_conflict) = (0, 0, 0, 0, None);
         let (mut left_out, mut unjudged, mut exemplars_new) = (Vec::new(), false, 0);
-        let older = AskedParts::new(&tenant.parts);
+        let older = AskedParts::new(&tenant);
+        let may_be_deleted =
+            |entry: &Entry, t_ms: i64| tenant.deletions.may_be_about(|| entry.series.labels(&tenant.head), t_ms);
         for (number, entry) in entries.iter().enumerate() {
             let samples = &samples[entry.samples.start as usize..entry.samples.end as usize];
             let others = &others[entry.others.start as usize..entry.others.end as usize];
@@ -198,11 +215,12 @@ impl Lane {
                 match verdict {
                     Verdict::Stored => stored += 1,
                     Verdict::Duplicate => duplicates += 1,
-                    Verdict::DuplicateOfOlder => {
+                    // Should a replay find that what it equals is deleted, it would be missing: so it is not taken.
+                    Verdict::DuplicateOfOlder if !may_be_deleted(entry, t_ms) => {
                         duplicates += 1;
                         left_out.push((number as u32, index as u32));
                     }
-                    Verdict::Conflict => {
+                    Verdict::Conflict | Verdict::DuplicateOfOlder => {
                         conflicts += 1;
                         left_out.push((number as u32, index as u32));
                         first_conflict
@@ -282,7 +300,11 @@ fn fail(what: Append<Accepted, Marker>, why: &str) {
         Append::Batch(Accepted { tenant, purpose: Purpose::LogAgain(again), .. }) => {
             again.views.iter().for_each(|view| tenant.head.abandon(view));
         }
+        Append::Deletion(deletion, Marker::Delete { tenant, reply, .. }) => {
+            tenant.deletions.add_unclear(deletion.tombstone);
+            let _ = reply.send(Err(why.to_owned()));
+        }
         // The reply's sender is dropped with it: whoever waits learns that there is no cut.
-        Append::Refusals(..) | Append::Marker(_) => {}
+        Append::Refusals(..) | Append::Deletion(..) | Append::Marker(_) => {}
     }
 }

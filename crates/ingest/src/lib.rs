@@ -7,6 +7,8 @@
 
 mod accepted;
 mod cut;
+mod delete;
+mod deletions;
 mod error;
 mod gate;
 mod housekeeper;
@@ -27,7 +29,7 @@ mod ship;
 mod tenant;
 mod validate;
 
-pub use error::{IngestError, WriteError};
+pub use error::{DeleteError, IngestError, WriteError};
 pub use gate::Inflight;
 pub use ingester::{Ingester, IngesterParts, Totals, WriteReport};
 pub use metadata::{Families, FamilyMetadata};

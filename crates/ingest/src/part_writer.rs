@@ -1,5 +1,6 @@
 //! Writing local blocks: a cut's view, or the merge of several parts, verified before it gets its name.
 
+use crate::deletions::{InForce, tombstones_of};
 use crate::error::IngestError;
 use crate::parts::{self, Part};
 use crate::tenant::Tenant;
@@ -12,6 +13,7 @@ use longhaul_head::CutView;
 use longhaul_model::{Clock, IdSource, LogId, TimeRange};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The local log has one partition.
 pub(crate) const PARTITION: u32 = 0;
@@ -41,26 +43,37 @@ pub(crate) struct PartWriter {
 }
 
 impl PartWriter {
-    /// Writes what a cut took as a part of its tenant.
-    pub(crate) fn write_view(&self, tenant: &Tenant, view: &CutView, log_id: LogId) -> Result<Part, IngestError> {
+    /// Writes what a cut took as a part of its tenant; None if all of it has been deleted since.
+    pub(crate) fn write_view(
+        &self,
+        tenant: &Tenant,
+        view: &CutView,
+        log_id: LogId,
+    ) -> Result<Option<Part>, IngestError> {
         let coverage =
             Coverage { log_id, partition: PARTITION, range: view.range(), from: view.from(), to: view.through() };
-        self.write(&tenant.parts_dir, self.seed(tenant, vec![coverage]), |writer| {
-            view.series().try_for_each(|series| writer.push(&series))?;
-            view.exemplars().iter().try_for_each(|(series, exemplar)| writer.push_exemplar(series, exemplar))?;
+        let (mut series, exemplars) = (view.series().peekable(), view.exemplars());
+        if series.peek().is_none() && exemplars.is_empty() {
+            return Ok(None);
+        }
+        let written = self.write(&tenant.parts_dir, self.seed(tenant, vec![coverage]), |writer| {
+            series.try_for_each(|series| writer.push(&series))?;
+            exemplars.iter().try_for_each(|(series, exemplar)| writer.push_exemplar(series, exemplar))?;
             Ok(None)
-        })
+        });
+        written.map(Some)
     }
 
-    /// Writes the merge of `parts`, given in rising precedence, as one block in `into`. With `replaces` its meta names
-    /// them, so that a start after a crash drops them.
+    /// Writes the merge of `parts`, given in rising precedence, as one block in `into`, without what `deletions` are about;
+    /// None if nothing else is in them. With `replaces` its meta names them, so that a start after a crash drops them.
     pub(crate) fn write_merged(
         &self,
         tenant: &Tenant,
         parts: &[Arc<Part>],
+        deletions: &[InForce],
         into: &Path,
         replaces: bool,
-    ) -> Result<Part, IngestError> {
+    ) -> Result<Option<Part>, IngestError> {
         let coverage = parts.iter().flat_map(|part| part.coverage().iter().copied()).collect();
         let mut meta = self.seed(tenant, coverage);
         if replaces {
@@ -68,25 +81,41 @@ impl PartWriter {
             meta.compaction.parents = parts.iter().map(|part| parent(part.block.meta())).collect();
         }
         let mut sources: Vec<SeriesSource<'_>> = Vec::with_capacity(parts.len());
+        // What the metas say that there is; of a part that loses something, what comes in.
+        let exemplars_in = AtomicU64::new(0);
         let mut exemplar_sources: Vec<ExemplarSource<'_>> = Vec::with_capacity(parts.len());
         for part in parts {
-            let series = part.block.select(&[], TimeRange::ALL).map_err(IngestError::part(&part.dir))?;
+            let tombstones = tombstones_of(part, deletions);
+            let deleted = !tombstones.is_empty();
+            let block = part.without(tombstones);
+            let series = block.select(&[], TimeRange::ALL).map_err(IngestError::part(&part.dir))?;
             sources.push(Box::new(series.into_series()));
-            let exemplars = part.block.exemplars(&[], TimeRange::ALL).map_err(IngestError::part(&part.dir))?;
-            exemplar_sources.push(Box::new(exemplars));
+            let exemplars = block.exemplars(&[], TimeRange::ALL).map_err(IngestError::part(&part.dir))?;
+            if deleted {
+                exemplar_sources.push(Box::new(exemplars.inspect(|_| {
+                    exemplars_in.fetch_add(1, Relaxed);
+                })));
+            } else {
+                exemplars_in.fetch_add(part.block.meta().exemplars(), Relaxed);
+                exemplar_sources.push(Box::new(exemplars));
+            }
         }
         let mut merge = longhaul_block::merge(sources, self.chunk_samples_max);
         let mut exemplars = longhaul_block::union_exemplars(exemplar_sources);
-        let exemplars_in: u64 = parts.iter().map(|part| part.block.meta().exemplars()).sum();
-        self.write(into, meta, |writer| {
-            merge.by_ref().try_for_each(|merged| writer.push_merged(&merged?))?;
-            exemplars.by_ref().try_for_each(|next| {
+        let (first, first_exemplar) = (merge.next(), exemplars.next());
+        if first.is_none() && first_exemplar.is_none() {
+            return Ok(None);
+        }
+        let written = self.write(into, meta, |writer| {
+            first.into_iter().chain(merge.by_ref()).try_for_each(|merged| writer.push_merged(&merged?))?;
+            first_exemplar.into_iter().chain(exemplars.by_ref()).try_for_each(|next| {
                 let (series, exemplar) = next?;
                 writer.push_exemplar(&series, &exemplar)
             })?;
             let content_hash = merge.account().hash_out();
-            Ok(Some(Content { content_hash, exemplars: exemplars_in - exemplars.duplicates() }))
-        })
+            Ok(Some(Content { content_hash, exemplars: exemplars_in.load(Relaxed) - exemplars.duplicates() }))
+        });
+        written.map(Some)
     }
 
     /// The meta of a new block, whose range comes from its samples.

@@ -2,14 +2,16 @@
 //!
 //! `<data>/parts/<tenant>/<ulid>/` is a part; `<ulid>.tmp` one that was being written when the process ended.
 
+use crate::deletions::InForce;
 use crate::error::IngestError;
+use crate::tenant::Tenant;
 use arc_swap::ArcSwap;
 use longhaul_block::{Block, BlockMeta, Coverage, LocalFiles};
 use longhaul_bucket::Manifest;
 use longhaul_chunk::measurement_at;
 use longhaul_disk::Fs;
 use longhaul_head::OlderSamples;
-use longhaul_model::{BlockId, Labels, Matcher, TimeRange, Value};
+use longhaul_model::{BlockId, Labels, Matcher, TimeRange, Tombstone, Value};
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::io;
@@ -56,8 +58,16 @@ impl Part {
         self.id().timestamp_ms() as i64
     }
 
+    /// Its block without what `tombstones` are about.
+    pub(crate) fn without(&self, tombstones: Vec<Arc<Tombstone>>) -> Arc<Block> {
+        match tombstones.is_empty() {
+            true => self.block.clone(),
+            false => Arc::new(self.block.without(tombstones)),
+        }
+    }
+
     /// The last offset that it holds: what orders parts by precedence.
-    fn last_offset(&self) -> u64 {
+    pub(crate) fn last_offset(&self) -> u64 {
         self.coverage().iter().map(|coverage| coverage.to).max().unwrap_or(0)
     }
 
@@ -110,18 +120,25 @@ impl Parts {
         list.sort_by_key(|part| (part.last_offset(), part.id()));
         self.list.store(Arc::new(list));
     }
+
+    fn newest_ms(&self) -> i64 {
+        self.list.load().iter().map(|part| part.block.meta().end_ms - 1).max().unwrap_or(i64::MIN)
+    }
 }
 
 /// The parts as a lane asks them: it must not judge a sample by a part that it could not read.
-#[derive(Debug)]
 pub(crate) struct AskedParts<'a> {
-    parts: &'a Parts,
+    tenant: &'a Tenant,
     failed: Cell<bool>,
 }
 
+/// The parts as a replay asks them. Whatever was judged by a part is on record and not replayed, so that a part that
+/// cannot be read has nothing to say of what is.
+pub(crate) struct ReplayedParts<'a>(pub(crate) &'a Tenant);
+
 impl<'a> AskedParts<'a> {
-    pub(crate) fn new(parts: &'a Parts) -> Self {
-        Self { parts, failed: Cell::new(false) }
+    pub(crate) fn new(tenant: &'a Tenant) -> Self {
+        Self { tenant, failed: Cell::new(false) }
     }
 
     /// Whether a part could not be read since the last call; the sample that was asked for is not stored then.
@@ -132,11 +149,11 @@ impl<'a> AskedParts<'a> {
 
 impl OlderSamples for AskedParts<'_> {
     fn newest_ms(&self) -> i64 {
-        self.parts.newest_ms()
+        self.tenant.parts.newest_ms()
     }
 
     fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<Value> {
-        self.parts.find_value(labels, t_ms).unwrap_or_else(|error| {
+        find_value(self.tenant, labels, t_ms).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot look for a late sample in a part");
             self.failed.set(true);
             Some(Value::Float(f64::NAN)) // any value will do, so that the sample is not stored
@@ -144,32 +161,38 @@ impl OlderSamples for AskedParts<'_> {
     }
 }
 
-/// The parts as a replay asks them. Whatever was judged by a part is on record and not replayed, so that a part that
-/// cannot be read has nothing to say of what is.
-impl OlderSamples for Parts {
+impl OlderSamples for ReplayedParts<'_> {
     fn newest_ms(&self) -> i64 {
-        self.list.load().iter().map(|part| part.block.meta().end_ms - 1).max().unwrap_or(i64::MIN)
+        self.0.parts.newest_ms()
     }
 
     fn value_at(&self, labels: &Labels, t_ms: i64) -> Option<Value> {
-        self.find_value(labels, t_ms).unwrap_or_else(|error| {
+        find_value(self.0, labels, t_ms).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot look for a late sample in a part");
             None
         })
     }
 }
 
-impl Parts {
-    fn find_value(&self, labels: &Labels, t_ms: i64) -> Result<Option<Value>, IngestError> {
-        let matchers: Vec<Matcher> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
-        let range = TimeRange::inclusive(t_ms, t_ms);
-        for part in self.list.load().iter().rev().filter(|part| part.block.meta().range().overlaps(&range)) {
-            if let Some(found) = value_in(part, &matchers, labels, range)? {
-                return Ok(Some(found));
-            }
+/// The value that a tenant's parts have of a series at `t_ms`, unless it is deleted.
+fn find_value(tenant: &Tenant, labels: &Labels, t_ms: i64) -> Result<Option<Value>, IngestError> {
+    let matchers: Vec<Matcher> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
+    let range = TimeRange::inclusive(t_ms, t_ms);
+    let deletions = tenant.deletions.all();
+    let is_deleted = |part: &Part| {
+        let tombstone = |it: &InForce| it.deletion.tombstone.clone();
+        deletions
+            .iter()
+            .any(|it| tombstone(it).range.contains(t_ms) && tombstone(it).is_about(labels) && it.is_about(part))
+    };
+    let parts = tenant.parts.all();
+    let holding = parts.iter().rev().filter(|part| part.block.meta().range().overlaps(&range));
+    for part in holding.filter(|part| !is_deleted(part)) {
+        if let Some(found) = value_in(part, &matchers, labels, range)? {
+            return Ok(Some(found));
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 fn value_in(

@@ -9,15 +9,17 @@
 
 use crate::accepted::key_of;
 use crate::cut::blocking;
+use crate::delete::from_log;
 use crate::error::IngestError;
 use crate::ingester::{IngesterParts, Inner, Tenants};
 use crate::lane::{Lanes, LogHandle};
 use crate::metrics::IngestMetrics;
 use crate::part_writer::{PARTITION, PartWriter};
+use crate::parts::ReplayedParts;
 use crate::settings::IngestSettings;
 use crate::tenant::Tenant;
 use crate::{metadata, parts, ship};
-use longhaul_bucket::{BucketError, Manifest, Store, TenantStore};
+use longhaul_bucket::{BucketError, Deletion, Manifest, Store, TenantStore};
 use longhaul_disk::Fs;
 use longhaul_head::{HashSeed, Series, Verdict};
 use longhaul_log::{Offset, Opened, RecordKind, Refusals, ReplaySeries};
@@ -54,7 +56,7 @@ fn recover(from: IngesterParts, handle: &Handle) -> Result<Arc<Inner>, IngestErr
     report_damage(&opened, &metrics);
 
     let seed = HashSeed::new(ids.random());
-    let tenants = Tenants::new(&settings, seed, data_dir.join(PARTS), store.clone());
+    let tenants = Tenants::new(&settings, seed, data_dir.join(PARTS), store.clone(), opened.log_id());
     read_metadata(fs.as_ref(), &data_dir.join(METADATA), &tenants)?;
     open_parts(&fs, &data_dir, &tenants, &store, handle)?;
 
@@ -176,8 +178,9 @@ fn known_end(tenants: &Tenants, log_id: Option<LogId>) -> Offset {
     let of_tenant = |tenant: &Tenant| {
         let (manifest, parts) = (tenant.known_manifest(), tenant.parts.all());
         let in_bucket = manifest.through.entries().iter().filter(|it| is_meant(it.log_id)).map(|it| it.to).max();
+        let deletions = manifest.deletions.iter().filter(|it| is_meant(it.log_id)).map(|it| it.offset).max();
         let stretches = parts.iter().flat_map(|part| part.coverage()).filter(|it| is_meant(it.log_id));
-        in_bucket.max(stretches.map(|it| it.to).max()).unwrap_or(0)
+        in_bucket.max(deletions).max(stretches.map(|it| it.to).max()).unwrap_or(0)
     };
     tenants.all().iter().map(|tenant| of_tenant(tenant)).max().unwrap_or(0)
 }
@@ -250,11 +253,16 @@ impl Replay<'_> {
         let mut applied = 0;
         for (number, record) in opened.replay().enumerate() {
             let record = record?;
-            let RecordKind::Samples(entries) = record.kind else { continue };
-            let replayed = match known.entry(record.tenant.clone()) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(self.tenant(&record.tenant)?),
+            let entries = match record.kind {
+                RecordKind::Samples(entries) => entries,
+                RecordKind::Deletion(deletion) => {
+                    let deletion = from_log(deletion, self.log_id, record.offset);
+                    self.known(&mut known, &record.tenant)?.delete(deletion);
+                    continue;
+                }
+                RecordKind::Refusals { .. } => continue,
             };
+            let replayed = self.known(&mut known, &record.tenant)?;
             let refusals = refused.of(record.offset);
             let mut left_out = Vec::new();
             for entry in &entries {
@@ -270,6 +278,17 @@ impl Replay<'_> {
             }
         }
         Ok(applied)
+    }
+
+    fn known<'k>(
+        &self,
+        known: &'k mut HashMap<TenantId, Replayed>,
+        id: &TenantId,
+    ) -> Result<&'k Replayed, IngestError> {
+        Ok(match known.entry(id.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(self.tenant(id)?),
+        })
     }
 
     fn apply(
@@ -294,13 +313,13 @@ impl Replay<'_> {
         for (index, sample) in entry.samples.iter().enumerate() {
             if is_wanted(index, sample.t_ms) {
                 let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
-                judged(index, tenant.head.apply(series, *sample, offset, &tenant.parts));
+                judged(index, tenant.head.apply(series, *sample, offset, &ReplayedParts(tenant)));
             }
         }
         for (index, sample) in (entry.samples.len()..).zip(&entry.others) {
             if is_wanted(index, sample.t_ms) {
                 let series = series.get_or_insert_with(|| find_or_create(tenant, &entry.labels));
-                judged(index, tenant.head.apply_any(series, sample.clone(), offset, &tenant.parts));
+                judged(index, tenant.head.apply_any(series, sample.clone(), offset, &ReplayedParts(tenant)));
             }
         }
         for exemplar in entry.exemplars.iter().filter(|it| !replayed.is_covered(it.t_ms, offset, self.log_id)) {
@@ -320,8 +339,9 @@ impl Replay<'_> {
         for tenant in self.tenants.all() {
             for state in tenant.head.ranges() {
                 let Some(view) = tenant.head.cut(state.range, through) else { continue };
-                let part = self.part_writer.write_view(&tenant, &view, self.log_id)?;
-                tenant.parts.swap(Some(Arc::new(part)), &[]);
+                if let Some(part) = self.part_writer.write_view(&tenant, &view, self.log_id)? {
+                    tenant.parts.swap(Some(Arc::new(part)), &[]);
+                }
                 tenant.head.release(&view);
             }
         }
@@ -339,6 +359,15 @@ impl Replay<'_> {
 }
 
 impl Replayed {
+    /// Applies a deletion unless it is over: the manifest has none of it, and has everything that it was about.
+    fn delete(&self, deletion: Deletion) {
+        if self.manifest.deletion(deletion.id).is_some() {
+            self.tenant.head.delete(&deletion.tombstone); // the list has it from the manifest
+        } else if !self.manifest.is_behind(&deletion) {
+            self.tenant.apply_deletion(deletion);
+        }
+    }
+
     fn is_covered(&self, t_ms: i64, offset: Offset, log_id: LogId) -> bool {
         self.manifest.covered(log_id, PARTITION, t_ms, offset)
             || self.by_parts.iter().any(|(range, to)| offset <= *to && range.contains(t_ms))

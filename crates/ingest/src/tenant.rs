@@ -1,14 +1,16 @@
 //! Everything that the ingester holds of one tenant.
 
+use crate::deletions::{Deletions, tombstones_of};
 use crate::metadata::Metadata;
 use crate::owed::Owed;
 use crate::parts::{Part, Parts};
 use crate::readers::{ReaderGuard, Readers};
 use crate::ship::PendingShip;
 use arc_swap::ArcSwapOption;
-use longhaul_bucket::{BucketError, Manifest, TenantStore};
+use longhaul_block::Block;
+use longhaul_bucket::{BucketError, Deletion, Manifest, TenantStore};
 use longhaul_head::Head;
-use longhaul_model::TenantId;
+use longhaul_model::{LogId, TenantId};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,6 +38,10 @@ pub(crate) struct Tenant {
     pub(crate) last_evicted_ms: AtomicI64,
     /// What is said of metric families.
     pub(crate) metadata: Metadata,
+    /// What is deleted and may be somewhere still.
+    pub(crate) deletions: Deletions,
+    /// Held while the head is logged once more, and while a deletion is on its way through the log.
+    pub(crate) logging_again: tokio::sync::Mutex<()>,
     /// Refusals that are not on disk yet.
     pub(crate) owed: Owed,
     /// Held from the taking of a view to its end (**I-CUT-2**).
@@ -56,6 +62,10 @@ pub struct Pin {
     pub head: Arc<Head>,
     /// Local blocks, in rising precedence.
     pub parts: Arc<Vec<Arc<Part>>>,
+    /// The same, to be read: without what is deleted.
+    pub part_blocks: Vec<Arc<Block>>,
+    /// Deletions that may not be in the manifest yet: they are about all blocks in the bucket then.
+    pub new_deletions: Vec<Arc<Deletion>>,
     /// Directories of parts that cannot be opened: their data is missing, and an answer must say so.
     pub damaged: Vec<PathBuf>,
     /// The blocks in the bucket.
@@ -65,7 +75,14 @@ pub struct Pin {
 }
 
 impl Tenant {
-    pub(crate) fn new(id: TenantId, number: u32, head: Head, parts_dir: PathBuf, store: TenantStore) -> Self {
+    pub(crate) fn new(
+        id: TenantId,
+        number: u32,
+        head: Head,
+        parts_dir: PathBuf,
+        store: TenantStore,
+        log_id: LogId,
+    ) -> Self {
         Self {
             id,
             number,
@@ -80,6 +97,8 @@ impl Tenant {
             last_cuts_ms: Mutex::default(),
             last_evicted_ms: AtomicI64::new(0),
             metadata: Metadata::default(),
+            deletions: Deletions::new(log_id),
+            logging_again: tokio::sync::Mutex::default(),
             owed: Owed::default(),
             cutting: Arc::default(),
             shipping: Arc::default(),
@@ -111,6 +130,24 @@ impl Tenant {
 
     /// Makes `manifest` the one that readers pin, unless a newer one is there.
     pub(crate) fn publish_manifest(&self, manifest: Arc<Manifest>) {
+        self.publish(manifest);
+        self.forget_deletions();
+    }
+
+    /// Makes a manifest that was just committed the one that readers pin; it has had the deletions `committed`.
+    pub(crate) fn publish_commit(&self, manifest: Manifest, committed: &[Arc<Deletion>]) {
+        self.publish(Arc::new(manifest));
+        self.deletions.committed(committed);
+        self.forget_deletions();
+    }
+
+    /// Forgets the deletions that are over; to be called when parts have gone.
+    pub(crate) fn forget_deletions(&self) {
+        self.deletions.forget(&self.known_manifest(), &self.parts.all());
+    }
+
+    fn publish(&self, manifest: Arc<Manifest>) {
+        self.deletions.learn(&manifest);
         self.manifest.rcu(|current| match current {
             Some(current) if current.version > manifest.version => Some(current.clone()),
             _ => Some(manifest.clone()),
@@ -142,10 +179,13 @@ impl Tenant {
         self.manifest().await?; // before anything is pinned: the store may be slow, and those who move data wait for pins
         self.was_read.store(true, Relaxed);
         let guard = self.readers.enter();
+        let deletions = self.deletions.all(); // before the parts: I-DELETE-1
         let head = self.head.clone();
         let parts = self.parts.all();
         let manifest = self.known_manifest();
         let damaged = self.damaged.lock().clone();
-        Ok(Pin { guard, head, parts, damaged, manifest, store: self.store.clone() })
+        let part_blocks = parts.iter().map(|part| part.without(tombstones_of(part, &deletions))).collect();
+        let new_deletions = deletions.iter().filter(|it| !it.is_committed).map(|it| it.deletion.clone()).collect();
+        Ok(Pin { guard, head, parts, part_blocks, new_deletions, damaged, manifest, store: self.store.clone() })
     }
 }

@@ -4,6 +4,7 @@
 mod conflicts;
 mod crash;
 mod cuts;
+mod deletions;
 mod exemplars;
 mod history_store;
 mod kinds;

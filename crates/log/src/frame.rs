@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Refusals = 3,
     /// The last frame of a segment that was completed; no payload; carries the segment's last offset.
     Seal = 4,
+    /// A deletion of what stands before it.
+    Deletion = 5,
     /// A batch of samples of any kind: of histograms, or of floats of which is known since when they count.
     Mixed = 6,
     /// A batch of samples of any kind, with exemplars.
@@ -37,14 +39,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Series, Self::Samples, Self::Refusals, Self::Seal, Self::Mixed, Self::Exemplars]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let all =
+            [Self::Series, Self::Samples, Self::Refusals, Self::Seal, Self::Deletion, Self::Mixed, Self::Exemplars];
+        all.into_iter().find(|kind| *kind as u8 == byte)
     }
 
     /// Whether frames of this kind have an offset of their own.
     pub(crate) fn is_counted(self) -> bool {
-        matches!(self, Self::Samples | Self::Refusals | Self::Mixed | Self::Exemplars)
+        matches!(self, Self::Samples | Self::Refusals | Self::Deletion | Self::Mixed | Self::Exemplars)
     }
 }
 

@@ -14,6 +14,7 @@ mod thread;
 mod writer;
 
 mod definitions;
+mod deletions;
 mod exemplars;
 mod frame;
 mod mixed;
@@ -39,7 +40,7 @@ pub use settings::{LogSettings, SyncMode};
 pub use thread::{LocalLog, Rejected, Rejection};
 pub use writer::{Counters, Writer};
 
-use longhaul_model::{Exemplar, Measurement, Sample, TenantId};
+use longhaul_model::{Exemplar, Measurement, Sample, TenantId, Tombstone};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,6 +99,19 @@ pub struct Refusals {
     pub samples: Vec<(u32, u32)>,
 }
 
+/// What a tenant wants gone: samples that were appended before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// Whose samples.
+    pub tenant: TenantId,
+    /// Names the deletion for as long as anybody speaks of it.
+    pub id: u128,
+    /// Which series, and which of their samples. The texts of its matchers have a mebibyte together at most.
+    pub tombstone: Tombstone,
+    /// When it was asked for, ms since the epoch.
+    pub since_ms: i64,
+}
+
 /// What can be handed to the log. `M` is the caller's: it travels along and comes back with the delivery.
 #[derive(Clone, Debug)]
 pub enum Append<B, M> {
@@ -105,11 +119,13 @@ pub enum Append<B, M> {
     Batch(B),
     /// Refusals of an earlier batch; get an offset of their own.
     Refusals(Refusals, M),
+    /// A deletion; gets an offset.
+    Deletion(Deletion, M),
     /// Nothing to write: comes back once everything appended before it was delivered.
     Marker(M),
 }
 
-/// What the log hands on, in order; batches and refusals only once they are durable.
+/// What the log hands on, in order; frames only once they are durable.
 #[derive(Debug)]
 pub enum Delivery<B, M> {
     /// A durable batch.
@@ -128,6 +144,15 @@ pub enum Delivery<B, M> {
         /// What came with them.
         token: M,
     },
+    /// A durable deletion.
+    Deletion {
+        /// Its offset.
+        offset: Offset,
+        /// As it was appended.
+        deletion: Deletion,
+        /// What came with it.
+        token: M,
+    },
     /// A marker; never fails.
     Marker {
         /// The offset of the last frame that was delivered, 0 if the log never held one.
@@ -135,7 +160,7 @@ pub enum Delivery<B, M> {
         /// The marker.
         marker: M,
     },
-    /// A batch or refusals that did not become durable and never will be acknowledged. After a crash they may be
+    /// A batch, refusals or a deletion that did not become durable and never will be acknowledged. After a crash they may be
     /// found in the log nevertheless, as with every write whose answer was lost.
     Failed {
         /// What was appended.
@@ -157,7 +182,7 @@ pub struct Damage {
     pub at_bytes: u64,
     /// What was found.
     pub reason: DamageReason,
-    /// Frames with an offset (batches, refusals) that are lost by it, as far as the offsets around it tell.
+    /// Frames with an offset (batches, refusals, deletions) that are lost by it, as far as the offsets around it tell.
     pub frames_lost: u64,
 }
 

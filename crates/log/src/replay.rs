@@ -5,7 +5,7 @@ use crate::definitions::Definitions;
 use crate::frame::Kind;
 use crate::reader::{FrameReader, Step};
 use crate::recover::ReadySegment;
-use crate::{LogError, Offset, exemplars, mixed, refusals, samples};
+use crate::{Deletion, LogError, Offset, deletions, exemplars, mixed, refusals, samples};
 use longhaul_model::{Exemplar, Labels, Measurement, Sample, TenantId};
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub enum RecordKind {
         /// (entry, sample within the entry).
         samples: Vec<(u32, u32)>,
     },
+    /// What was deleted of the records before it.
+    Deletion(Deletion),
 }
 
 /// One entry of a batch.
@@ -96,6 +98,12 @@ impl Replay {
                     if let Some(refusals) = refusals::decode(current.reader.payload()) {
                         let kind = RecordKind::Refusals { batch: refusals.batch, samples: refusals.samples };
                         return Ok(Some(Record { offset: head.offset, tenant: refusals.tenant, kind }));
+                    }
+                }
+                Step::Frame { kind: Kind::Deletion, head, .. } => {
+                    if let Some(deletion) = deletions::decode(current.reader.payload()) {
+                        let (offset, tenant) = (head.offset, deletion.tenant.clone());
+                        return Ok(Some(Record { offset, tenant, kind: RecordKind::Deletion(deletion) }));
                     }
                 }
                 Step::Frame { kind: Kind::Samples, head, .. } => {

@@ -3,7 +3,7 @@
 use crate::frame::Kind;
 use crate::page::{file_length, file_position};
 use crate::reader::{FrameReader, SegmentFile, Step};
-use crate::{Damage, DamageReason, LogError, Offset, refusals};
+use crate::{Damage, DamageReason, LogError, Offset, deletions, refusals};
 
 /// What a segment turned out to hold.
 #[derive(Debug)]
@@ -53,7 +53,10 @@ pub(crate) fn scan(segment: &SegmentFile, end_bytes: u64, base: Offset) -> Resul
                         Some(decoded) => scan.refusals.push((decoded.batch, reader.payload().into())),
                         None => scan.report(segment, at, DamageReason::FrameContent, 1),
                     },
-                    Kind::Samples | Kind::Mixed | Kind::Exemplars | Kind::Seal => {}
+                    Kind::Deletion if deletions::decode(reader.payload()).is_none() => {
+                        scan.report(segment, at, DamageReason::FrameContent, 1);
+                    }
+                    Kind::Samples | Kind::Mixed | Kind::Exemplars | Kind::Deletion | Kind::Seal => {}
                 }
             }
             Step::Bad { at, reason, head } => {

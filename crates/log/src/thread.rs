@@ -29,7 +29,7 @@ pub struct Rejected<B, M> {
 /// Why an append was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// Too much waits already (batches only; refusals and markers are always taken).
+    /// Too much waits already (batches only; everything else is always taken).
     Full,
     /// The log was closed, or its thread died.
     Closed,
@@ -70,8 +70,8 @@ impl<B: Batch, M: Send + 'static> LocalLog<B, M> {
         Self { log_id, state, queue, thread: Mutex::new(Some(thread)) }
     }
 
-    /// Queues `append`; its fate comes by delivery. Never blocks. Refusals and markers are taken however much waits:
-    /// they follow from batches that were.
+    /// Queues `append`; its fate comes by delivery. Never blocks. Anything but a batch is taken however much waits:
+    /// refusals and markers follow from batches that were, and deletions are few.
     pub fn append(&self, append: Append<B, M>) -> Result<(), Rejected<B, M>> {
         let mut waiting = self.queue.waiting.lock();
         if waiting.closed {

@@ -10,7 +10,8 @@ use crate::open_segment::OpenSegment;
 use crate::samples::{self, Scratch};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentList, remove};
 use crate::{
-    Append, Batch, Delivery, LogError, LogSettings, Offset, SegmentInfo, SyncMode, exemplars, mixed, refusals,
+    Append, Batch, Delivery, LogError, LogSettings, Offset, SegmentInfo, SyncMode, deletions, exemplars, mixed,
+    refusals,
 };
 use longhaul_model::LogId;
 use parking_lot::Mutex;
@@ -148,12 +149,16 @@ impl<B: Batch, M> Writer<B, M> {
             Err(error) => return Fate::Failed(Arc::clone(closed.insert(Arc::new(error)))),
         };
         self.last_offset += 1; // I-LOG-1: not taken back if the frame comes to nothing
-        if let Append::Batch(batch) = append {
-            segment.lay_definitions(batch);
-            segment.lay(kind_of(batch), self.last_offset, &self.payload);
-        } else {
-            segment.lay(Kind::Refusals, self.last_offset, &self.payload);
-        }
+        let kind = match append {
+            Append::Batch(batch) => {
+                segment.lay_definitions(batch);
+                kind_of(batch)
+            }
+            Append::Refusals(..) => Kind::Refusals,
+            Append::Deletion(..) => Kind::Deletion,
+            Append::Marker(_) => unreachable!("there is nothing to lay of a marker"),
+        };
+        segment.lay(kind, self.last_offset, &self.payload);
         Fate::Laid(self.last_offset)
     }
 
@@ -171,6 +176,7 @@ impl<B: Batch, M> Writer<B, M> {
                 }
             }
             Append::Refusals(refusals, _) => refusals::encode(refusals, &mut self.payload)?,
+            Append::Deletion(deletion, _) => deletions::encode(deletion, &mut self.payload)?,
             Append::Marker(_) => {}
         }
         if self.payload.len() > PAYLOAD_BYTES_MAX {
@@ -262,6 +268,7 @@ impl<B: Batch, M> Writer<B, M> {
         match append {
             Append::Batch(batch) => Delivery::Batch { offset, batch },
             Append::Refusals(refusals, token) => Delivery::Refusals { offset, refusals, token },
+            Append::Deletion(deletion, token) => Delivery::Deletion { offset, deletion, token },
             Append::Marker(marker) => Delivery::Marker { end: offset, marker },
         }
     }

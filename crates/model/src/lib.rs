@@ -19,6 +19,7 @@ pub mod sample;
 pub mod started;
 pub mod tenant;
 pub mod time_range;
+pub mod tombstone;
 pub mod write_batch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -37,6 +38,7 @@ pub use sample::{STALE_NAN_BITS, Sample, is_stale};
 pub use started::Started;
 pub use tenant::{InvalidTenantId, TenantId};
 pub use time_range::TimeRange;
+pub use tombstone::Tombstone;
 pub use write_batch::{ExemplarEntry, HistogramSample, HistogramValue, MetadataEntry, SeriesEntry, WriteBatch};
 
 /// The label that holds a metric's name.

@@ -1,13 +1,18 @@
-//! Which blocks of a manifest a query reads, and in which order of precedence: a pure function.
+//! Which blocks of a manifest a query reads, in which order of precedence, and what it leaves out of them: a pure function.
 
-use longhaul_bucket::{BlockAddress, LiveBlock, Manifest};
-use longhaul_model::TimeRange;
+use longhaul_bucket::{BlockAddress, Deletion, LiveBlock, Manifest};
+use longhaul_model::{TimeRange, Tombstone};
+use std::sync::Arc;
 
-/// The raw blocks that may hold samples of `range`, in rising precedence.
-pub(crate) fn blocks(manifest: &Manifest, range: TimeRange) -> Vec<BlockAddress> {
+/// The raw blocks that may hold samples of `range`, in rising precedence, each with what is deleted of it.
+pub(crate) fn blocks(
+    manifest: &Manifest,
+    new_deletions: &[Arc<Deletion>],
+    range: TimeRange,
+) -> Vec<(BlockAddress, Vec<Arc<Tombstone>>)> {
     let mut picked: Vec<&LiveBlock> = manifest.blocks_in(range).filter(|block| block.resolution_ms == 0).collect();
     picked.sort_by_key(|block| block.precedence());
-    picked.into_iter().map(LiveBlock::address).collect()
+    picked.into_iter().map(|block| (block.address(), manifest.tombstones_of(block, new_deletions))).collect()
 }
 
 #[cfg(test)]
@@ -35,7 +40,7 @@ mod tests {
         manifest.blocks =
             vec![live(1, range, Some(50)), live(2, range, Some(20)), live(3, range, None), elsewhere, coarse];
         let picked: Vec<u128> =
-            blocks(&manifest, TimeRange::new(50, 100)).iter().map(|block| block.id.random()).collect();
+            blocks(&manifest, &[], TimeRange::new(50, 100)).iter().map(|(block, _)| block.id.random()).collect();
         assert_eq!(picked, [3, 2, 1]);
     }
 }

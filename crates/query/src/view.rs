@@ -3,7 +3,7 @@
 use crate::block_cache::BlockCache;
 use crate::pick;
 use longhaul_block::Block;
-use longhaul_bucket::{Manifest, TenantStore};
+use longhaul_bucket::{Deletion, Manifest, TenantStore};
 use longhaul_head::Head;
 use longhaul_model::TimeRange;
 use longhaul_promql::source::SourceError;
@@ -16,8 +16,10 @@ use tokio::runtime::Handle;
 pub struct TenantView {
     /// Recent samples.
     pub head: Arc<Head>,
-    /// Local blocks, in rising precedence.
+    /// Local blocks, in rising precedence, each read without what is deleted.
     pub parts: Vec<Arc<Block>>,
+    /// Deletions that the manifest may not have yet. The head has lost what they are about.
+    pub new_deletions: Vec<Arc<Deletion>>,
     /// The blocks in the bucket.
     pub manifest: Arc<Manifest>,
     /// Where they lie.
@@ -57,9 +59,10 @@ impl TenantSource {
     pub(crate) fn open(&self, range: TimeRange, handle: &Handle) -> Result<Sources, SourceError> {
         let view = &self.view;
         let mut blocks = Vec::new();
-        for block in pick::blocks(&view.manifest, range) {
+        for (block, deleted) in pick::blocks(&view.manifest, &view.new_deletions, range) {
             let opened = self.blocks.open(&view.store, block, handle);
-            blocks.push(opened.map_err(|error| SourceError::Storage(format!("block {block}: {error}")))?);
+            let opened = opened.map_err(|error| SourceError::Storage(format!("block {block}: {error}")))?;
+            blocks.push(if deleted.is_empty() { opened } else { Arc::new(opened.without(deleted)) });
         }
         blocks.extend(self.local(range).map(|part| self.blocks.local(part)));
         Ok(Sources { blocks, head: view.head.clone() })

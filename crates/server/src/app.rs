@@ -56,7 +56,8 @@ impl App {
         tenant: &TenantId,
         slot: OwnedSemaphorePermit,
     ) -> Result<TenantSource, BucketError> {
-        let Pin { guard, head, parts, damaged, manifest, store } = self.ingester.pin(tenant).await?;
+        let Pin { guard, head, parts, part_blocks, new_deletions, damaged, manifest, store } =
+            self.ingester.pin(tenant).await?;
         let missing = damaged
             .iter()
             .filter_map(|dir| dir.file_name())
@@ -64,7 +65,8 @@ impl App {
             .collect();
         let view = TenantView {
             head,
-            parts: parts.iter().map(|part| part.block.clone()).collect(),
+            parts: part_blocks,
+            new_deletions,
             manifest,
             store,
             missing,

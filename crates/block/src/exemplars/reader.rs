@@ -132,6 +132,7 @@ impl BlockExemplars {
     fn is_deleted(&self, series: &Labels, exemplar: &Exemplar) -> bool {
         let deleted = self.block.inner.deleted.get(series);
         deleted.is_some_and(|ranges| ranges.iter().any(|range| range.contains(exemplar.t_ms)))
+            || self.block.deleted.as_ref().is_some_and(|deleted| deleted.is_about(series, exemplar.t_ms))
     }
 
     fn fetch(&mut self) -> Result<()> {

@@ -9,11 +9,12 @@ use crate::commit::OperationId;
 use crate::error::{BucketError, Result};
 use bytes::Bytes;
 use longhaul_block::{ContentHash, Coverage};
-use longhaul_model::{BlockId, LogId, TimeRange};
+use longhaul_model::{BlockId, LogId, MatchOp, Matcher, TimeRange, Tombstone};
 use object_store::path::Path as Key;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Read;
+use std::sync::Arc;
 
 /// First bytes of a manifest object.
 const MAGIC: &[u8; 7] = b"LHMANIF";
@@ -106,8 +107,10 @@ type Block1 = (Id, Span, u32, i64, Vec<Id>, Vec<CoverageRow>, u64, u64, u64, Con
 type Retired1 = (Id, i64, Vec<Id>);
 /// log, partition, range (its start as the distance from the block's), from, distance of `to` from `from`.
 type CoverageRow = (u32, u32, Span, u64, u64);
-/// id, selector, range, log, partition, offset, since.
-type DeletionRow = (OperationId, String, Span, u32, u32, u64, i64);
+/// id, matchers, range, log, partition, offset, since, blocks.
+type DeletionRow = (OperationId, Vec<MatcherRow>, Span, u32, u32, u64, i64, Vec<Id>);
+/// name, op, value.
+type MatcherRow = (String, String, String);
 
 /// 0 is the tenant's folder, 1 the store's uppermost.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -162,8 +165,10 @@ impl From<&Manifest> for Document {
             (manifest.quarantined.iter()).map(|block| (Id(block.id), block.since_ms, block.reason.clone())).collect();
         let deletions = (manifest.deletions.iter())
             .map(|deletion| {
-                let Deletion { id, selector, range, log_id, partition, offset, since_ms } = deletion;
-                (*id, selector.clone(), Span::of(*range), number(*log_id), *partition, *offset, *since_ms)
+                let Deletion { id, tombstone, log_id, partition, offset, since_ms, blocks } = deletion;
+                let matchers = tombstone.matchers.iter().map(matcher_row).collect();
+                let (span, log) = (Span::of(tombstone.range), number(*log_id));
+                (*id, matchers, span, log, *partition, *offset, *since_ms, to_ids(blocks))
             })
             .collect();
         let through = (manifest.through.entries().iter())
@@ -200,6 +205,16 @@ fn block_row(block: &LiveBlock, number: impl Fn(LogId) -> u32) -> BlockRow {
     (id, span, level, resolution_ms, sources, coverage, size_bytes, series, samples, hash, format, place)
 }
 
+fn matcher_row(matcher: &Matcher) -> MatcherRow {
+    (matcher.name.clone(), matcher.op.to_string(), matcher.value.clone())
+}
+
+fn matcher((name, op, value): MatcherRow) -> Result<Matcher, String> {
+    let ops = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
+    let op = ops.into_iter().find(|known| known.to_string() == op).ok_or_else(|| format!("{op} compares nothing"))?;
+    Matcher::new(name, op, value).map_err(|error| error.to_string())
+}
+
 impl Document<Block1, Retired1> {
     fn upgrade(self) -> Document {
         let place = PlaceNumber(Place::Tenant);
@@ -232,9 +247,11 @@ impl Document {
             through.raise(log(number)?, partition, span.range(), to);
         }
         let deletions = (self.deletions.into_iter())
-            .map(|(id, selector, span, number, partition, offset, since_ms)| {
+            .map(|(id, matchers, span, number, partition, offset, since_ms, blocks)| {
                 let log_id = log(number)?;
-                Ok(Deletion { id, selector, range: span.range(), log_id, partition, offset, since_ms })
+                let matchers = matchers.into_iter().map(matcher).collect::<Result<_, String>>()?;
+                let tombstone = Arc::new(Tombstone { matchers, range: span.range() });
+                Ok(Deletion { id, tombstone, log_id, partition, offset, since_ms, blocks: from_ids(blocks) })
             })
             .collect::<Result<_, String>>()?;
         let blocks = (self.blocks.into_iter())

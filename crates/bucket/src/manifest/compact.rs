@@ -8,8 +8,8 @@ impl Manifest {
     /// Puts `outputs`, merged from `inputs` as version `base` had them, in their place.
     ///
     /// Rejected unless all inputs are still live; if an output would win or lose against a block that overlaps an input and
-    /// stays otherwise than that input did (I-COMPACT-1); and if a deletion has come into force since `base`, which the
-    /// merge has not carried out.
+    /// stays otherwise than that input did (I-COMPACT-1); and if a deletion lists an input
+    /// that has come into force since `base`, whose deletions the merge has applied (I-DELETE-2).
     pub fn compact(
         &self,
         base: &Self,
@@ -28,9 +28,7 @@ impl Manifest {
                 }
             }
         }
-        if self.deletions.iter().any(|deletion| !base.deletions.contains(deletion)) {
-            return Err(Rejected::Other("a deletion has come into force meanwhile".into()));
-        }
+        self.check_applied(base, inputs)?;
         Ok(next)
     }
 

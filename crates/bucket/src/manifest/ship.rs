@@ -35,6 +35,7 @@ impl Manifest {
     pub fn raise_floor(&self, log_id: LogId, partition: u32, to: u64) -> Self {
         let mut next = self.clone();
         next.through.raise(log_id, partition, TimeRange::ALL, to);
+        next.end_deletions();
         next
     }
 
@@ -60,6 +61,7 @@ impl Manifest {
         for output in outputs {
             next.insert(output);
         }
+        next.end_deletions();
         Ok(next)
     }
 

@@ -3,8 +3,10 @@
 use super::*;
 use crate::error::{BucketError, Rejected};
 use crate::testing::{HOUR_MS, block, coverage, hours, id, log};
+use longhaul_model::{MatchOp, Matcher, Tombstone};
 use object_store::path::Path as Key;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn decode(version: u64, bytes: &[u8]) -> crate::Result<Manifest> {
     Manifest::decode(&Key::from("m"), version, bytes)
@@ -51,6 +53,13 @@ fn any_block() -> impl Strategy<Value = LiveBlock> {
     })
 }
 
+fn any_tombstone() -> impl Strategy<Value = Tombstone> {
+    let op = prop_oneof![Just(MatchOp::Equal), Just(MatchOp::NotEqual), Just(MatchOp::Regex), Just(MatchOp::NotRegex)];
+    let matcher =
+        (".*", op, "[a-z.|]*").prop_filter_map("no expression", |(name, op, value)| Matcher::new(name, op, value).ok());
+    (proptest::collection::vec(matcher, 0..3), any_range()).prop_map(|(matchers, range)| Tombstone { matchers, range })
+}
+
 fn any_manifest() -> impl Strategy<Value = Manifest> {
     let lists = (
         proptest::collection::vec(any_block(), 0..6),
@@ -59,7 +68,16 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
             0..3,
         ),
         proptest::collection::vec((any::<u128>(), any::<i64>(), ".*"), 0..3),
-        proptest::collection::vec((any::<u128>(), ".*", any_coverage(), any::<i64>()), 0..3),
+        proptest::collection::vec(
+            (
+                any::<u128>(),
+                any_tombstone(),
+                any_coverage(),
+                any::<i64>(),
+                proptest::collection::vec(any::<u128>(), 0..3),
+            ),
+            0..3,
+        ),
         proptest::collection::vec(any_coverage(), 0..10),
     );
     (any::<(u64, [u8; 32], u128, Option<u128>)>(), ".*", lists).prop_map(|(head, author, lists)| {
@@ -82,14 +100,14 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
                 .map(|(id, since_ms, reason)| QuarantinedBlock { id: id.into(), since_ms, reason })
                 .collect(),
             deletions: (deletions.into_iter())
-                .map(|(id, selector, at, since_ms)| Deletion {
+                .map(|(id, tombstone, at, since_ms, blocks)| Deletion {
                     id: OperationId::new(id),
-                    selector,
-                    range: at.range,
+                    tombstone: Arc::new(tombstone),
                     log_id: at.log_id,
                     partition: at.partition,
                     offset: at.to,
                     since_ms,
+                    blocks: by(blocks),
                 })
                 .collect(),
             through,

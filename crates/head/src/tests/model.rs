@@ -1,8 +1,9 @@
-//! The head against a map of maps: random samples of all kinds in and out of order, cuts with every end, evictions, pins.
+//! The head against a map of maps: random samples of all kinds in and out of order, cuts with every end, evictions,
+//! deletions, pins.
 
 use super::*;
 use crate::{CutView, HeadSeries, Verdict};
-use longhaul_model::{MatchOp, Matcher};
+use longhaul_model::{MatchOp, Matcher, Tombstone};
 use longhaul_testkit::measurements::{KINDS, measurement};
 use proptest::prelude::*;
 
@@ -27,6 +28,11 @@ enum Step {
     /// The parts leave the machine.
     Ship,
     Evict(i64),
+    Delete {
+        matchers: Vec<usize>,
+        start_ms: i64,
+        end_ms: i64,
+    },
     Pin {
         start_ms: i64,
         end_ms: i64,
@@ -79,6 +85,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Drop),
         1 => Just(Step::Ship),
         1 => (-3000i64..9000).prop_map(Step::Evict),
+        1 => (proptest::collection::vec(0..7usize, 0..3), time.clone(), time.clone())
+            .prop_map(|(matchers, start_ms, end_ms)| Step::Delete { matchers, start_ms, end_ms }),
         1 => (time.clone(), time.clone()).prop_map(|(start_ms, end_ms)| Step::Pin { start_ms, end_ms }),
         1 => any::<usize>().prop_map(Step::Unpin),
         3 => (proptest::collection::vec(0..7usize, 0..3), time.clone(), time)
@@ -132,6 +140,8 @@ struct World {
     stored: BTreeMap<(usize, i64, u64), Content>,
     cuts: Vec<(usize, CutView)>,
     cuts_made: usize,
+    /// Whether something was deleted: the lowest offset of what is left is then known as a bound only.
+    deleted: bool,
     /// A pin with what it must show at least.
     pins: Vec<(HeadSeries, Pinned)>,
 }
@@ -153,6 +163,7 @@ impl World {
             stored: BTreeMap::new(),
             cuts: Vec::new(),
             cuts_made: 0,
+            deleted: false,
             pins: Vec::new(),
         }
     }
@@ -200,7 +211,8 @@ impl World {
             }
         }
         let Some(view) = self.head.cut(range, self.offset) else { return assert!(expected.is_empty()) };
-        assert_eq!((view.from() + 1, view.through(), view.series_count()), (first_offset, self.offset, expected.len()));
+        assert_eq!((view.through(), view.series_count()), (self.offset, expected.len()));
+        assert!(self.is_first_offset(view.from() + 1, first_offset));
         assert_eq!(view.samples(), expected.values().map(|it| it.len() as u64).sum::<u64>());
         let found: Vec<_> = view.series().map(|it| (it.labels.clone(), contents(&it, TimeRange::ALL))).collect();
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
@@ -247,13 +259,48 @@ impl World {
             }
             state.2 = state.2.min(*offset);
         }
-        let states = self.head.ranges();
-        let found = states.iter().map(|it| (it.range.start_ms, (it.samples, it.cutting_samples, it.first_offset)));
-        assert_eq!(found.collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
+        let mut states = self.head.ranges();
+        // A cut may be left with nothing.
+        states.retain(|it| !self.deleted || it.samples + it.cutting_samples > 0);
+        assert_eq!(states.len(), expected.len());
+        for (found, (start_ms, (samples, cutting_samples, first_offset))) in states.iter().zip(expected) {
+            let counts = (found.range.start_ms, found.samples, found.cutting_samples);
+            assert_eq!(counts, (start_ms, samples, cutting_samples));
+            assert!(self.is_first_offset(found.first_offset, first_offset));
+        }
         let stats = self.head.stats();
         assert_eq!(stats.samples as usize, self.samples.len());
         if self.pins.is_empty() {
             assert_eq!(stats.chunk_bytes == 0, self.samples.is_empty(), "{} bytes", stats.chunk_bytes);
+        }
+    }
+
+    fn is_first_offset(&self, found: u64, expected: u64) -> bool {
+        found == expected || self.deleted && found < expected
+    }
+
+    fn delete(&mut self, matchers: Vec<Matcher>, range: TimeRange) {
+        let tombstone = Tombstone { matchers, range };
+        let is_gone = |series: usize, t_ms: i64| range.contains(t_ms) && tombstone.is_about(&labels(series));
+        let gone: BTreeMap<(usize, i64), u64> = self
+            .samples
+            .extract_if(.., |(series, t_ms), _| is_gone(*series, *t_ms))
+            .map(|(at, (_, offset, _))| (at, offset))
+            .collect();
+        assert_eq!(self.head.delete(&tombstone), gone.len() as u64);
+        self.deleted |= !gone.is_empty();
+        for (_, pinned) in &mut self.pins {
+            pinned.retain(|(series, t_ms, offset)| gone.get(&(*series, *t_ms)) != Some(offset));
+        }
+        let with_samples = |it: &usize| self.samples.range((*it, i64::MIN)..=(*it, i64::MAX)).next().is_some();
+        let meant = (0..SERIES.len()).filter(|it| tombstone.is_about(&labels(*it)));
+        for series in meant.filter(|it| !with_samples(it)) {
+            let found = self.head.label_values("zone", &[], TimeRange::ALL);
+            let others = (0..SERIES.len())
+                .filter(|it| *it != series)
+                .any(|it| labels(it).get("zone") == labels(series).get("zone"));
+            let zone = labels(series).get("zone").map(str::to_owned);
+            assert!(others || zone.is_none_or(|zone| !found.iter().any(|it| **it == *zone)), "labels of what is gone");
         }
     }
 
@@ -291,6 +338,10 @@ impl World {
                 assert!(evicted <= SERIES.len());
                 let with_samples = |it: usize| self.samples.range((it, i64::MIN)..=(it, i64::MAX)).next().is_some();
                 assert!((0..SERIES.len()).filter(|it| with_samples(*it)).count() <= self.head.stats().series);
+            }
+            Step::Delete { matchers: chosen, start_ms, end_ms } => {
+                let all = matchers();
+                self.delete(chosen.into_iter().map(|at| all[at].clone()).collect(), range(start_ms, end_ms));
             }
             Step::Pin { start_ms, end_ms } => {
                 let range = range(start_ms, end_ms);

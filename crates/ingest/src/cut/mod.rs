@@ -45,7 +45,8 @@ pub(crate) async fn cut(
     };
     match written {
         Ok(part) => {
-            tenant.parts.swap(Some(Arc::new(part)), &[]);
+            // None: all that the view had was deleted meanwhile.
+            part.into_iter().for_each(|part| tenant.parts.swap(Some(Arc::new(part)), &[]));
             tenant.last_cuts_ms.lock().insert(range.start_ms, inner.clock.now_ms());
             inner.metrics.parts_written.fetch_add(1, Relaxed);
             tokio::spawn(release(inner.lanes.clone(), tenant.clone(), cutting, view));
@@ -70,6 +71,7 @@ async fn release(lanes: Lanes, tenant: Arc<Tenant>, cutting: Held, view: Arc<Cut
 
 /// Appends the samples of a tiny head to the log once more, so that the segments that hold them can go.
 pub(crate) async fn log_again(inner: &Inner, tenant: &Arc<Tenant>, cutting: Held) -> Result<(), IngestError> {
+    let _no_deletion = tenant.logging_again.lock().await;
     let (done, finished) = oneshot::channel();
     inner.append(Append::Marker(Marker::LogAgain { tenant: tenant.clone(), done }))?;
     if finished.await.is_ok() {
@@ -87,12 +89,14 @@ pub(crate) async fn merge_parts(inner: &Arc<Inner>, tenant: &Arc<Tenant>, shippi
     let mut replaced = Vec::new();
     for job in ship::plan::plan_local_merges(&ship::part_states(tenant), &inner.settings) {
         let old = tenant.parts.find(&job.parts);
+        let deletions = tenant.deletions.all(); // after the parts: I-DELETE-1
         let merged = {
             let (inner, tenant, old) = (inner.clone(), tenant.clone(), old.clone());
-            blocking(move || inner.part_writer.write_merged(&tenant, &old, &tenant.parts_dir, true)).await
+            blocking(move || inner.part_writer.write_merged(&tenant, &old, &deletions, &tenant.parts_dir, true)).await
         };
         match merged {
-            Ok(merged) => tenant.parts.swap(Some(Arc::new(merged)), &job.parts),
+            // None: all that they have is deleted. A replay that meets it again meets the deletion, too.
+            Ok(merged) => tenant.parts.swap(merged.map(Arc::new), &job.parts),
             Err(error) if error.is_damage() && set_damaged_aside(inner, tenant, &old).await? > 0 => continue,
             Err(error) => return Err(error),
         }
@@ -140,6 +144,7 @@ pub(crate) async fn set_damaged_aside(
 pub(crate) async fn remove_parts(inner: &Inner, tenant: &Tenant, old: Vec<Arc<Part>>) -> Result<(), IngestError> {
     tenant.readers.quiesce().await;
     inner.lanes.drained().await;
+    tenant.forget_deletions();
     for part in old {
         parts::remove(inner.part_writer.fs.as_ref(), &part.dir)?;
     }

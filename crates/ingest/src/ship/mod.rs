@@ -11,6 +11,7 @@
 pub(crate) mod plan;
 
 use crate::cut::{Held, blocking, remove_parts, set_damaged_aside};
+use crate::delete;
 use crate::error::IngestError;
 use crate::ingester::Inner;
 use crate::part_writer::PARTITION;
@@ -29,6 +30,20 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct PendingShip {
     /// The block: a merged one under `ship/`, or the one part itself.
     block: Arc<Part>,
+    /// The deletions that it was written without.
+    applied: Vec<OperationId>,
+}
+
+/// Who commits, for people who read a manifest.
+pub(crate) const AUTHOR: &str = "ingester";
+
+/// What the parts of a job have become.
+enum Prepared {
+    Ship(PendingShip),
+    /// All that they have is deleted: there is nothing to ship.
+    Nothing(Vec<Arc<Part>>),
+    /// Some of them are damaged; the others wait for the next look.
+    Later,
 }
 
 /// Ships what is due of a tenant, or with `everything` all of its parts; returns when it is in the manifest. What cannot
@@ -42,14 +57,15 @@ pub(crate) async fn ship(
     if let Some(pending) = tenant.pending_ship() {
         finish(inner, tenant, shipping, pending).await?;
     }
+    delete::commit(inner, tenant).await?;
     let uncut: Vec<TimeRange> = tenant.head.ranges().iter().map(|state| state.range).collect();
     let now_ms = inner.clock.now_ms();
     let mut result = Ok(());
     for job in plan::plan(&part_states(tenant), &uncut, now_ms, everything, &inner.settings) {
         let shipped = match prepare(inner, tenant, tenant.parts.find(&job.parts)).await {
-            Ok(None) => Ok(()),
-            Ok(Some(block)) => {
-                let pending = PendingShip { block: Arc::new(block) };
+            Ok(Prepared::Later) => Ok(()),
+            Ok(Prepared::Nothing(parts)) => drop_shipped(inner, tenant, parts).await,
+            Ok(Prepared::Ship(pending)) => {
                 tenant.set_pending_ship(Some(pending.clone()));
                 finish(inner, tenant, shipping, pending).await
             }
@@ -66,25 +82,32 @@ pub(crate) async fn ship(
     result
 }
 
-/// The block that `parts` make, checked; None if some of them are damaged: they are set aside, and the others wait for
-/// the next look.
-async fn prepare(inner: &Arc<Inner>, tenant: &Arc<Tenant>, parts: Vec<Arc<Part>>) -> Result<Option<Part>, IngestError> {
+/// The block that `parts` make, checked. Those that are damaged are set aside.
+async fn prepare(inner: &Arc<Inner>, tenant: &Arc<Tenant>, parts: Vec<Arc<Part>>) -> Result<Prepared, IngestError> {
+    let deletions = tenant.deletions.all(); // after the parts: I-DELETE-1
     let boundary = tenant.known_manifest().orphan_boundary;
     let prepared = {
         let (inner, tenant, parts) = (inner.clone(), tenant.clone(), parts.clone());
         blocking(move || match parts.as_slice() {
-            [] => Ok(None),
+            [] => Ok(Prepared::Later),
             // Its id is still good, so it goes as it is; its bytes may have rotted since it was written.
             [part] if boundary.is_none_or(|boundary| part.id() >= boundary) => {
                 inner.part_writer.verify(part)?;
-                Part::open(&inner.part_writer.fs, part.dir.clone()).map(Some)
+                let block = Arc::new(Part::open(&inner.part_writer.fs, part.dir.clone())?);
+                Ok(Prepared::Ship(PendingShip { block, applied: Vec::new() }))
             }
-            _ => inner.part_writer.write_merged(&tenant, &parts, &inner.data_dir.join("ship"), false).map(Some),
+            _ => {
+                let into = inner.data_dir.join("ship");
+                let merged = inner.part_writer.write_merged(&tenant, &parts, &deletions, &into, false)?;
+                let Some(block) = merged.map(Arc::new) else { return Ok(Prepared::Nothing(parts)) };
+                let applied = deletions.iter().map(|it| it.deletion.id).collect();
+                Ok(Prepared::Ship(PendingShip { block, applied }))
+            }
         })
         .await
     };
     match prepared {
-        Err(error) if error.is_damage() && set_damaged_aside(inner, tenant, &parts).await? > 0 => Ok(None),
+        Err(error) if error.is_damage() && set_damaged_aside(inner, tenant, &parts).await? > 0 => Ok(Prepared::Later),
         prepared => prepared,
     }
 }
@@ -108,8 +131,8 @@ async fn finish(
     pending: PendingShip,
 ) -> Result<(), IngestError> {
     let block = &pending.block;
-    let shipped = match upload_and_commit(inner, tenant, block).await {
-        Ok(shipped) => shipped,
+    match upload_and_commit(inner, tenant, &pending).await {
+        Ok(()) => {}
         Err(error) => {
             inner.metrics.ships_failed.fetch_add(1, Relaxed);
             if let IngestError::Commit(CommitError::Rejected(_)) = &error {
@@ -117,8 +140,7 @@ async fn finish(
             }
             return Err(error);
         }
-    };
-    tenant.publish_manifest(Arc::new(shipped));
+    }
     tenant.set_pending_ship(None);
     let old = tenant.parts.all().iter().filter(|part| is_within(part, block)).cloned().collect();
     drop_shipped(inner, tenant, old).await?;
@@ -154,39 +176,53 @@ fn remove_merged(inner: &Inner, tenant: &Tenant, block: &Part) -> Result<(), Ing
     parts::remove(inner.part_writer.fs.as_ref(), &block.dir)
 }
 
-async fn upload_and_commit(inner: &Inner, tenant: &Tenant, block: &Part) -> Result<Manifest, IngestError> {
+/// Uploads a block, commits it together with the deletions that came before anything in it, and publishes the manifest.
+async fn upload_and_commit(inner: &Inner, tenant: &Tenant, pending: &PendingShip) -> Result<(), IngestError> {
+    let block = &pending.block;
     let base = tenant.store.load_manifest().await?.unwrap_or_default();
     if base.knows(block.id()) {
-        return Ok(base); // committed before the crash, or before an answer that was lost
+        tenant.publish_manifest(Arc::new(base)); // committed before the crash, or before an answer that was lost
+        return Ok(());
     }
     let meta = block.block.meta();
     let uploaded = tenant.store.upload_block(&inner.part_writer.fs, &block.dir, meta).await?;
     let live = LiveBlock::new(meta, uploaded.size_bytes());
     let operation = OperationId::new(block.id().into());
-    let floor = floor(inner, tenant, block).await?;
+    let floor = floor(inner, tenant, Some(block)).await?;
+    // After the floor: of what came since, none is about anything that it speaks of.
+    let deletions = tenant.deletions.all();
+    let new = tenant.deletions.uncommitted();
+    let not_applied = deletions.iter().filter(|it| it.is_about(block) && !pending.applied.contains(&it.deletion.id));
+    let not_applied: Vec<OperationId> = not_applied.map(|it| it.deletion.id).collect();
     let change = |manifest: &Manifest| {
-        Ok(manifest.ship(live.clone(), block.coverage())?.raise_floor(inner.log_id, PARTITION, floor))
+        let deleted = new.iter().fold(manifest.clone(), |manifest, deletion| manifest.delete(deletion));
+        let shipped = deleted.ship(live.clone(), block.coverage())?.list_for(live.id, &not_applied);
+        Ok(shipped.raise_floor(inner.log_id, PARTITION, floor))
     };
-    match tenant.store.commit(Some(&base), "ingester", operation, change).await {
-        Ok(manifest) => Ok(manifest),
+    match tenant.store.commit(Some(&base), AUTHOR, operation, change).await {
+        Ok(manifest) => tenant.publish_commit(manifest, &new),
         // A commit of ours whose answer was lost, found only now.
-        Err(CommitError::Rejected(Rejected::Known(_))) => Ok(tenant.store.load_manifest().await?.unwrap_or_default()),
-        Err(error) => Err(error.into()),
+        Err(CommitError::Rejected(Rejected::Known(_))) => {
+            tenant.publish_manifest(Arc::new(tenant.store.load_manifest().await?.unwrap_or_default()));
+        }
+        Err(error) => return Err(error.into()),
     }
+    Ok(())
 }
 
-/// The offset up to which the tenant needs the log no more once `block` is committed: neither its head nor another part
+/// The offset up to which the tenant needs the log no more once `block`, if there is one, is committed: neither its head nor another part
 /// has a sample of an offset up to it. Stated in the manifest, it keeps the list of what is covered short. 0 where
 /// nothing can be said: of another log, or beside parts whose coverage cannot be read.
-async fn floor(inner: &Inner, tenant: &Tenant, block: &Part) -> Result<Offset, IngestError> {
-    if tenant.has_damaged() || !block.coverage().iter().any(|stretch| stretch.log_id == inner.log_id) {
+pub(crate) async fn floor(inner: &Inner, tenant: &Tenant, block: Option<&Part>) -> Result<Offset, IngestError> {
+    let is_of_this_log = |block: &Part| block.coverage().iter().any(|stretch| stretch.log_id == inner.log_id);
+    if tenant.has_damaged() || !block.is_none_or(is_of_this_log) {
         return Ok(0);
     }
     let end = inner.settle().await?; // so that the head speaks for everything up to `end`
     // First the head, then the parts: a cut may move samples from one to the other meanwhile.
     let in_head: Vec<Offset> = tenant.head.ranges().into_iter().map(|state| state.first_offset - 1).collect();
     let parts = tenant.parts.all();
-    let others = parts.iter().filter(|part| !is_within(part, block));
+    let others = parts.iter().filter(|part| !block.is_some_and(|block| is_within(part, block)));
     let in_parts = others.flat_map(|part| part.coverage()).filter(|stretch| stretch.log_id == inner.log_id);
     let needed = in_head.into_iter().chain(in_parts.map(|stretch| stretch.from)).min();
     Ok(needed.map_or(end, |needed| needed.min(end)))
@@ -224,7 +260,8 @@ impl Interrupted {
             if manifest.knows(block.id()) || !parts_are_here || tenant.has_pending_ship() {
                 parts::remove(fs, &block.dir)?;
             } else {
-                tenant.set_pending_ship(Some(PendingShip { block: Arc::new(block) }));
+                // What it was written without is not on record: it is rewritten for nothing then.
+                tenant.set_pending_ship(Some(PendingShip { block: Arc::new(block), applied: Vec::new() }));
             }
         }
         Ok(())

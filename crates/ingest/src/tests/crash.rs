@@ -1,11 +1,11 @@
-//! Crashes at every point of append, roll, cut, merge, log-again, ship and release, with everything that a disk may hold
-//! then: acknowledged ⊆ readable ⊆ sent, to the bit, and refusals stand.
+//! Crashes at every point of append, roll, cut, merge, log-again, ship, release and delete, with everything that a disk may
+//! hold then: acknowledged ⊆ readable ⊆ sent, to the bit, refusals stand, and what is deleted stays so.
 
 use super::history_store::{Act, HistoryStore, Rebuilt};
 use super::ledger::{Answer, Ledger, Sent};
 use super::site::*;
 use crate::{IngestError, Ingester, housekeeper};
-use longhaul_model::{Clock, Sample};
+use longhaul_model::{Clock, Sample, TimeRange};
 use longhaul_testkit::sim_fs::{EIO, ENOSPC, FaultPoint, Operation, SimFs};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -46,6 +46,7 @@ struct Did {
     parts_removed: u64,
     refused: u64,
     unclear: u64,
+    deleted: u64,
 }
 
 impl Did {
@@ -58,6 +59,7 @@ impl Did {
         self.parts_removed += other.parts_removed;
         self.refused += other.refused;
         self.unclear += other.unclear;
+        self.deleted += other.deleted;
     }
 }
 
@@ -91,7 +93,8 @@ impl Workload {
                 self.fault();
             }
             match self.random.random_range(0..100) {
-                0..74 => self.write(&ingester).await,
+                0..70 => self.write(&ingester).await,
+                70..74 => self.delete(&ingester).await,
                 74..99 => self.maintain(&ingester).await,
                 _ => ingester = self.restart(ingester).await,
             }
@@ -119,6 +122,7 @@ impl Workload {
                 }
                 Operation::Rename(_, to) if to.extension().is_some_and(|it| it == "tmp") => self.did.parts_removed += 1,
                 Operation::Mark(label) if label == "Refused" => self.did.refused += 1,
+                Operation::Mark(label) if label == "Deleted" => self.did.deleted += 1,
                 Operation::Mark(label) if label == "Unclear" => self.did.unclear += 1,
                 _ => {}
             }
@@ -141,6 +145,9 @@ impl Workload {
     /// Ends the process in good order and starts it again.
     async fn restart(&mut self, ingester: Ingester) -> Ingester {
         self.settle().await;
+        while self.has_unsynced_end() {
+            self.write(&ingester).await;
+        }
         ingester.close().await;
         self.count(&ingester);
         drop(ingester);
@@ -152,6 +159,18 @@ impl Workload {
                 Err(error) => assert!(self.faults, "{error}"),
             }
         }
+    }
+
+    /// Whether the log ends in what a failed sync has left: a start would read it, and a crash of the machine after that would
+    /// take it, which counts as damage (docs/NOT_COVERED.md). Once a new segment has begun it is known to count for nothing.
+    fn has_unsynced_end(&self) -> bool {
+        let trace = self.site.fs.trace();
+        let last = |is_meant: fn(&Operation) -> bool| trace.iter().rposition(is_meant);
+        let failed = last(|operation| matches!(operation, Operation::SyncFailed { .. }));
+        let begun = last(
+            |operation| matches!(operation, Operation::Create(path) if path.extension().is_some_and(|it| it == "log")),
+        );
+        failed > begun
     }
 
     /// Begins something that goes on while writes go on.
@@ -210,6 +229,30 @@ impl Workload {
         };
         let bits = if self.random.random() { bits } else { self.random.random() };
         self.send(ingester, number, &[(series, vec![sample(t_ms, f64::from_bits(bits))])]).await;
+    }
+
+    /// Deletes what a series has in a range around a sample that was sent, or all of it.
+    async fn delete(&mut self, ingester: &Ingester) {
+        let number = self.random.random_range(0..TENANTS);
+        let Some(Sent { series, t_ms, .. }) = self.ledgers[number].all().choose(&mut self.random).cloned() else {
+            return;
+        };
+        let range = match self.random.random_range(0..3) {
+            0 => TimeRange::ALL,
+            1 => TimeRange::inclusive(t_ms, t_ms),
+            _ => {
+                TimeRange::new(t_ms - self.random.random_range(0..HOUR_MS), t_ms + self.random.random_range(1..HOUR_MS))
+            }
+        };
+        let (fs, ledger) = (&self.site.fs, &mut self.ledgers[number]);
+        ledger.delete(fs.trace_len(), &series, range);
+        match delete(ingester, &tenant(number), &series, range).await {
+            Ok(()) => {
+                fs.mark("Deleted".to_owned());
+                ledger.deleted(fs.trace_len());
+            }
+            Err(error) => assert!(self.faults, "{error}"),
+        }
     }
 
     async fn send(&mut self, ingester: &Ingester, number: usize, series: &[(String, Vec<Sample>)]) {
@@ -319,7 +362,7 @@ impl Workload {
     }
 }
 
-/// I-ACK-1, I-CUT-1, I-COVER-1, I-COVER-2, I-VERDICT-1, I-SHIP-3
+/// I-ACK-1, I-CUT-1, I-COVER-1, I-COVER-2, I-VERDICT-1, I-SHIP-3, I-DELETE-1, I-DELETE-2
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_refused_comes_back() {
     let wanted = std::env::var("LONGHAUL_CRASH_RECOVERIES").map_or(RECOVERIES, |text| text.parse().unwrap());
@@ -352,7 +395,8 @@ fn nothing_acknowledged_is_lost_and_nothing_refused_comes_back() {
     let mut did = Did::default();
     done.iter().for_each(|it| did.add(&it.2));
     println!("{recoveries} recoveries of {workloads} workloads, which did: {did:?}");
-    let Did { parts, blocks, heads_logged_again, segments, segments_released, parts_removed, refused, .. } = did;
-    let counts = [parts, blocks, heads_logged_again, segments, segments_released, parts_removed, refused];
+    let Did { parts, blocks, heads_logged_again, segments, segments_released, parts_removed, refused, deleted, .. } =
+        did;
+    let counts = [parts, blocks, heads_logged_again, segments, segments_released, parts_removed, refused, deleted];
     assert!(counts.iter().all(|count| *count > workloads / 3), "each happens about twice a workload: {did:?}");
 }

@@ -3,13 +3,17 @@
 use super::history_store::HistoryStore;
 use crate::ingester::Inner;
 use crate::tenant::Tenant;
-use crate::{Cause, IngestSettings, Ingester, IngesterParts, WriteError, WriteLimits, WriteReport, cut, ship};
+use crate::{
+    Cause, DeleteError, IngestSettings, Ingester, IngesterParts, Pin, WriteError, WriteLimits, WriteReport, cut, ship,
+};
 use bytes::Bytes;
 use longhaul_block::Block;
-use longhaul_bucket::{BlockAddress, Manifest};
+use longhaul_bucket::{BlockAddress, LiveBlock};
 use longhaul_chunk::{Columns, SeriesChunks, merge_into, sample_count};
 use longhaul_log::LogSettings;
-use longhaul_model::{IdSource, LabelSection, ManualClock, Sample, SeriesEntry, TenantId, TimeRange, WriteBatch};
+use longhaul_model::{
+    IdSource, LabelSection, ManualClock, Matcher, Sample, SeriesEntry, TenantId, TimeRange, Tombstone, WriteBatch,
+};
 use longhaul_testkit::sim_fs::SimFs;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -137,6 +141,16 @@ pub(crate) async fn put(ingester: &Ingester, tenant: &TenantId, series: &str, t_
     }
 }
 
+/// Deletes what a series has in `range`.
+pub(crate) async fn delete(
+    ingester: &Ingester,
+    tenant: &TenantId,
+    series: &str,
+    range: TimeRange,
+) -> Result<(), DeleteError> {
+    ingester.delete(tenant, Tombstone { matchers: vec![Matcher::equal("__name__", series)], range }).await
+}
+
 /// Cuts the aligned range around `t_ms`.
 pub(crate) async fn cut_range(ingester: &Ingester, id: &TenantId, t_ms: i64) {
     let tenant = ingester.tenant(id);
@@ -201,19 +215,19 @@ pub(crate) async fn read(ingester: &Ingester, id: &TenantId) -> Read {
     let pin = ingester.pin(id).await.unwrap();
     assert_eq!(pin.damaged, Vec::<std::path::PathBuf>::new());
     let mut blocks = Vec::new();
-    for block in by_precedence(&pin.manifest) {
-        blocks.push((pin.store.block_meta(block).await.unwrap(), block));
+    for (block, deleted) in by_precedence(&pin) {
+        blocks.push((pin.store.block_meta(block).await.unwrap(), block, deleted));
     }
     let handle = Handle::current();
     let work = move || {
         let mut read = Read::default();
-        for (meta, block) in blocks {
-            let block = Block::open(pin.store.block_files(block, handle.clone()), meta).unwrap();
+        for (meta, block, deleted) in blocks {
+            let block = Block::open(pin.store.block_files(block, handle.clone()), meta).unwrap().without(deleted);
             read.add(series_of(&block), |read| &mut read.in_blocks);
         }
         // In the order of a query: the head is read last, and what a cut moves meanwhile stays in it.
-        for part in pin.parts.iter() {
-            read.add(series_of(&part.block), |read| &mut read.in_parts);
+        for part in &pin.part_blocks {
+            read.add(series_of(part), |read| &mut read.in_parts);
         }
         read.add(pin.head.select(&[], TimeRange::ALL), |read| &mut read.in_head);
         drop(pin.guard);
@@ -257,8 +271,9 @@ pub(crate) fn get(content: &Content, series: &str, t_ms: i64) -> Option<u64> {
 }
 
 /// As `longhaul_query` has it.
-fn by_precedence(manifest: &Manifest) -> Vec<BlockAddress> {
-    let mut blocks: Vec<_> = manifest.blocks.iter().collect();
+fn by_precedence(pin: &Pin) -> Vec<(BlockAddress, Vec<Arc<Tombstone>>)> {
+    let mut blocks: Vec<_> = pin.manifest.blocks.iter().collect();
     blocks.sort_by_key(|block| (block.coverage.iter().map(|it| it.to).max(), block.id));
-    blocks.iter().map(|block| block.address()).collect()
+    let with_deleted = |block: &&LiveBlock| (block.address(), pin.manifest.tombstones_of(block, &pin.new_deletions));
+    blocks.iter().map(with_deleted).collect()
 }

@@ -52,6 +52,11 @@ impl Workload {
             self.ledger.sent.push((self.fs.trace_len(), (tenant.to_string(), plain)));
             return Append::Refusals(Refusals { tenant, batch, samples }, 0);
         }
+        if self.random.random_bool(0.05) {
+            let deletion = deletion(self.sent);
+            self.ledger.sent.push((self.fs.trace_len(), (deletion.tenant.to_string(), plain_deletion(&deletion))));
+            return Append::Deletion(deletion, 0);
+        }
         let (tenant, length) = (self.random.random_range(0..2), self.random.random_range(1..=5));
         let entries = (0..length).map(|i| (2 * i + tenant, vec![Sample::new(self.sent, self.random.random())]));
         let others = match self.sent % 3 {
@@ -80,6 +85,9 @@ impl Workload {
                 Delivery::Batch { offset, batch } => (offset, plain(&batch)),
                 Delivery::Refusals { offset, refusals, .. } => {
                     (offset, (refusals.tenant.to_string(), plain_refusals(refusals.batch, &refusals.samples)))
+                }
+                Delivery::Deletion { offset, deletion, .. } => {
+                    (offset, (deletion.tenant.to_string(), plain_deletion(&deletion)))
                 }
                 Delivery::Marker { .. } | Delivery::Failed { .. } => continue,
             };

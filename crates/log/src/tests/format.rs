@@ -6,6 +6,7 @@ use crate::page::file_position;
 use crate::segment::{Seed, SegmentHeader};
 use crate::*;
 use longhaul_disk::Fs;
+use longhaul_model::{MatchOp, Matcher, TimeRange};
 use longhaul_testkit::sim_fs::SimFs;
 use std::path::Path;
 
@@ -69,6 +70,31 @@ fn golden_bytes() {
     assert_eq!(samples(3), [(2000, (-0.0f64).to_bits()), (3000, 1e300f64.to_bits())]);
     assert_eq!(opened.refused().of(1), [(1, 0), (2, 0)]);
     assert_eq!((opened.refused().of(3), opened.refused().batches()), (vec![], 1));
+}
+
+#[test]
+fn golden_deletion() {
+    let payload = |deletion: &Deletion| {
+        let mut payload = Vec::new();
+        deletions::encode(deletion, &mut payload).unwrap();
+        payload
+    };
+    let tenant = TenantId::parse("t").unwrap();
+    let range = TimeRange::new(-1, 300);
+    let matchers = vec![Matcher::equal("a", "up"), Matcher::new("b", MatchOp::NotRegex, "x|y").unwrap()];
+    let golden = Deletion { tenant, id: 0x0102, tombstone: Tombstone { matchers, range }, since_ms: 5 };
+    let matchers = b"\x02\x00\x01a\x02up\x03\x01b\x03x|y";
+    let bytes = [&b"\x01t\x02\x01"[..], &[0; 14], matchers, b"\x01\xd8\x04\x0a"].concat();
+    assert_eq!(payload(&golden), bytes);
+    assert_eq!(deletions::decode(&bytes), Some(golden.clone()));
+    for length in 0..bytes.len() {
+        assert_eq!(deletions::decode(&bytes[..length]), None);
+    }
+    let all = Deletion { tombstone: Tombstone { matchers: vec![], range: TimeRange::ALL }, ..golden.clone() };
+    assert_eq!(deletions::decode(&payload(&all)), Some(all));
+    let matchers = vec![Matcher::equal("x", "x".repeat(1 << 20))];
+    let long = Deletion { tombstone: Tombstone { matchers, range }, ..golden };
+    assert!(matches!(deletions::encode(&long, &mut Vec::new()), Err(LogError::TooLarge(_))));
 }
 
 #[test]

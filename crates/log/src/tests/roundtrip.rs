@@ -26,6 +26,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 enum Step {
     Batch(Vec<(u32, Vec<Sample>)>, Vec<Vec<Measurement>>, Vec<Vec<Exemplar>>),
     Refusals(Vec<(u32, u32)>),
+    Deletion(i64),
     Marker,
     Restart,
 }
@@ -51,6 +52,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (proptest::collection::vec((0u32..40, samples), 0..30), any_others(), any_exemplars())
             .prop_map(|(entries, others, exemplars)| Step::Batch(entries, others, exemplars)),
         1 => proptest::collection::vec((0u32..9, 0u32..3), 1..5).prop_map(Step::Refusals),
+        1 => (0i64..9).prop_map(Step::Deletion),
         1 => Just(Step::Marker),
         1 => Just(Step::Restart),
     ]
@@ -76,6 +78,7 @@ proptest! {
                     let tenant = TenantId::parse("tenant-0").unwrap();
                     waiting.push(Append::Refusals(Refusals { tenant, batch: 1, samples }, 9));
                 }
+                Step::Deletion(n) => waiting.push(Append::Deletion(deletion(n), 8)),
                 Step::Marker => waiting.push(Append::Marker(7)),
                 Step::Restart => {
                     take(&mut writer, &mut waiting, &mut expected);
@@ -114,6 +117,10 @@ fn take(
                 assert_eq!((offset, token), (end + 1, 9));
                 let samples = plain_refusals(refusals.batch, &refusals.samples);
                 expected.insert(offset, (refusals.tenant.to_string(), samples));
+            }
+            Delivery::Deletion { offset, deletion, token } => {
+                assert_eq!((offset, token), (end + 1, 8));
+                expected.insert(offset, (deletion.tenant.to_string(), plain_deletion(&deletion)));
             }
             Delivery::Marker { end: at, marker } => assert_eq!((at, marker), (end, 7)),
             Delivery::Failed { error, .. } => panic!("{error}"),

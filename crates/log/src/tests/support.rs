@@ -4,7 +4,7 @@ use crate::reader::{FrameReader, SegmentFile, Step};
 use crate::segment::Seed;
 use crate::*;
 use longhaul_disk::Fs;
-use longhaul_model::{Labels, LogId};
+use longhaul_model::{Labels, LogId, MatchOp, Matcher, TimeRange};
 use longhaul_testkit::sim_fs::SimFs;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -177,7 +177,7 @@ pub(crate) fn plain(batch: &TestBatch) -> Plain {
     (batch.tenant().to_string(), entries.collect())
 }
 
-/// What the log gives back, by offset; refusals as entries without labels.
+/// What the log gives back, by offset; refusals and deletions as entries that no batch has.
 pub(crate) fn replayed(opened: &Opened) -> BTreeMap<Offset, Plain> {
     let mut all = BTreeMap::new();
     for record in opened.replay() {
@@ -192,6 +192,7 @@ pub(crate) fn replayed(opened: &Opened) -> BTreeMap<Offset, Plain> {
                 assert!(samples.iter().all(|refused| opened.refused().of(batch).contains(refused)));
                 plain_refusals(batch, &samples)
             }
+            RecordKind::Deletion(deletion) => plain_deletion(&deletion),
         };
         assert!(all.last_key_value().is_none_or(|(last, _)| *last < record.offset), "offsets rise");
         all.insert(record.offset, (record.tenant.to_string(), plain));
@@ -202,6 +203,23 @@ pub(crate) fn replayed(opened: &Opened) -> BTreeMap<Offset, Plain> {
 pub(crate) fn plain_refusals(batch: Offset, samples: &[(u32, u32)]) -> Vec<PlainEntry> {
     let refused = samples.iter().map(|(entry, sample)| (i64::from(*entry), u64::from(*sample))).collect();
     vec![(batch as u32, Labels::empty(), refused)]
+}
+
+pub(crate) fn deletion(n: i64) -> Deletion {
+    let (tenant, id) = (TenantId::parse("tenant-0").unwrap(), n as u128);
+    let range = if n % 2 == 0 { TimeRange::ALL } else { TimeRange::new(-n, n) };
+    let matchers = vec![
+        Matcher::equal("__name__", format!("metric_{n}")),
+        Matcher::new("job", [MatchOp::Regex, MatchOp::NotRegex, MatchOp::NotEqual][n as usize % 3], "a|ä").unwrap(),
+    ];
+    Deletion { tenant, id, tombstone: Tombstone { matchers, range }, since_ms: n }
+}
+
+pub(crate) fn plain_deletion(deletion: &Deletion) -> Vec<PlainEntry> {
+    let Deletion { id, tombstone: Tombstone { matchers, range }, since_ms, .. } = deletion;
+    let selector = matchers.iter().map(Matcher::to_string).collect::<Vec<_>>().join(",");
+    let numbers = vec![(range.start_ms, range.end_ms as u64), (*since_ms, *id as u64)];
+    vec![(0, Labels::from_pairs([("deleted", selector.as_str())]), numbers)]
 }
 
 pub(crate) fn settings() -> LogSettings {

@@ -1,13 +1,16 @@
-//! The administration of samples (`admin/tsdb`): deletion, tombstones, snapshots. None of it is there yet; what is well
-//! formed is refused in words that say so.
+//! The administration of samples (`admin/tsdb`): deletion, tombstones, snapshots. What is not there yet is refused in words
+//! that say so.
 
 use crate::app::AppState;
 use crate::http::auth::Tenant;
 use crate::http::error::ApiError;
-use crate::http::params::{self, Params};
+use crate::http::params::Params;
 use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
+use longhaul_model::Tombstone;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -16,19 +19,27 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/admin/tsdb/snapshot", post(snapshot).put(snapshot))
 }
 
-async fn delete_series(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {
+/// Deletes the samples of all series that one of the selectors `match[]` selects, from `start` to `end`, both included; without
+/// them, of all of time. When it answers, no query sees them any more.
+async fn delete_series(
+    State(app): State<AppState>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<StatusCode, ApiError> {
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
-    params.lookup_range()?;
-    for text in params.all("match[]") {
-        params::selector(text).map_err(|error| ApiError::invalid_parameter("match[]", error))?;
+    let range = params.lookup_range()?;
+    // All of them before the first is carried out.
+    let selectors = params.selectors().map_err(|error| ApiError::invalid_parameter("match[]", error))?;
+    for matchers in selectors {
+        app.ingester.delete(&tenant, Tombstone { matchers, range }).await?;
     }
-    Err(ApiError::not_built("series cannot be deleted yet; nothing was deleted"))
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn clean_tombstones(Tenant(_): Tenant) -> Result<Response, ApiError> {
-    Err(ApiError::not_built("series cannot be deleted yet; there are no tombstones to clean"))
+    Err(ApiError::not_built("blocks are rewritten when they are compacted; that cannot be asked for yet"))
 }
 
 async fn snapshot(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {

@@ -6,6 +6,7 @@ use crate::http::json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longhaul_bucket::BucketError;
+use longhaul_ingest::DeleteError;
 use longhaul_promql::QueryError;
 use longhaul_promql::source::SourceError;
 
@@ -30,6 +31,8 @@ pub(crate) enum ErrorKind {
     Timeout,
     /// It is our fault.
     Internal,
+    /// Nothing is wrong with the request: the same may work later.
+    Unavailable,
 }
 
 impl ApiError {
@@ -74,6 +77,7 @@ impl ErrorKind {
             Self::Canceled => "canceled",
             Self::Timeout => "timeout",
             Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
         }
     }
 
@@ -83,7 +87,7 @@ impl ErrorKind {
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             // nginx' code for a client that went away.
             Self::Canceled => StatusCode::from_u16(499).expect("499 is a status code"),
-            Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -107,6 +111,16 @@ impl From<SourceError> for ApiError {
         match error {
             SourceError::Storage(text) => Self::internal(text),
             SourceError::Limit(text) => Self::execution(text),
+        }
+    }
+}
+
+impl From<DeleteError> for ApiError {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::TooMany(_) => Self::execution(error),
+            DeleteError::Log(_) | DeleteError::Closed => Self { kind: ErrorKind::Unavailable, text: error.to_string() },
+            DeleteError::Bucket(error) => error.into(),
         }
     }
 }

@@ -166,15 +166,12 @@ async fn lists_are_empty_and_parameters_are_judged() {
 }
 
 #[tokio::test]
-async fn deletion_is_refused_in_clear_words() {
+async fn what_is_not_built_is_refused_in_clear_words() {
     let server = Server::start(Config::default()).await;
     load(&server).await;
-    for (method, path, says) in [
-        (Method::POST, "delete_series?match[]=up", "cannot be deleted yet"),
-        (Method::PUT, "delete_series?match[]=up&start=0", "nothing was deleted"),
-        (Method::POST, "clean_tombstones", "no tombstones"),
-        (Method::PUT, "snapshot", "no snapshots"),
-    ] {
+    for (method, path, says) in
+        [(Method::POST, "clean_tombstones", "cannot be asked for yet"), (Method::PUT, "snapshot", "no snapshots")]
+    {
         let request = Request::builder().method(method).uri(format!("/api/v1/admin/tsdb/{path}")).body(Body::empty());
         let answer = server.send(request.unwrap()).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
