@@ -62,11 +62,11 @@ async fn a_block_that_is_not_the_one_that_was_shipped_is_quarantined() {
     for n in 0..3 {
         ids.push(site.make(&regular(5, n * 2 * HOUR_MS, (n + 1) * 2 * HOUR_MS, n as u64 + 1)).await);
     }
-    // The chunks, lookup and index of another block under the name of the second: each of them is sound.
+    // The files of another block under the name of the second: each of them is sound.
     let other = Site::new(30 * DAY_MS);
     other.make(&regular(4, 0, 2 * HOUR_MS, 1)).await;
     let other_id = other.make(&regular(4, 2 * HOUR_MS, 4 * HOUR_MS, 1)).await;
-    for file in ["chunks/000001", "lookup", "index", "meta.json"] {
+    for file in ["chunks/000001", "lookup", "index", "exemplars", "meta.json"] {
         let mut bytes = other.object(&format!("team-a/{other_id}/{file}")).await;
         if file == "meta.json" {
             let text = String::from_utf8(bytes).unwrap().replace(&other_id.to_string(), &ids[1].to_string());

@@ -129,12 +129,13 @@ async fn a_job_makes_few_requests() {
     assert_eq!((report.jobs, report.blocks_in), (1, 12));
     let made: Vec<u64> = requests().iter().zip(before).map(|(after, before)| after - before).collect();
     println!("GET, HEAD, LIST, PUT: {made:?}");
-    // Of an input: meta.json, footer, series pages, chunks. Of the manifests: what is newest before and after, and the read back.
-    assert!(made[0] <= 12 * 4 + 12, "{made:?}");
+    // Of an input: meta.json, footer, series pages, chunks, and two of the exemplars. Of the manifests: what is newest before and
+    // after, and the read back.
+    assert!(made[0] <= 12 * 6 + 12, "{made:?}");
     // One an uploaded object, and those that look for the newest manifest.
     assert!(made[1] <= 12 && made[2] == 0, "{made:?}");
-    // chunks, index, lookup, tombstones, meta.json; the manifest and the hint.
-    assert_eq!(made[3], 7);
+    // chunks, index, lookup, tombstones, exemplars, meta.json; the manifest and the hint.
+    assert_eq!(made[3], 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
