@@ -1,6 +1,7 @@
 //! The example file holds every key with its default; wrong keys and values are named with their place.
 
 use super::*;
+use longhaul_log::SyncMode;
 
 fn example() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/longhaul.example.yaml");
