@@ -3,8 +3,9 @@
 //! Chunks go to the segments and series to the lookup as they come. The index needs all symbols before its first
 //! series, so it is written last, from the pages of the lookup; what is kept until then is some 100 bytes a series.
 
-use crate::columns::ColumnsWriter;
+use crate::columns::{ColumnSet, ColumnsWriter};
 use crate::content_hash::{ContentHash, SeriesHash};
+use crate::downsample::CoarseSeries;
 use crate::error::{BlockError, Result};
 use crate::exemplars::ExemplarsWriter;
 use crate::files::{BlockFile, LocalFiles};
@@ -172,9 +173,19 @@ impl BlockWriter {
         self.content_hash = self.content_hash.plus(stock.hash);
     }
 
+    /// [`Self::push`] with [`Self::push_windows`], of which only what is known is written.
+    pub fn push_coarse(&mut self, series: &CoarseSeries) -> Result<()> {
+        self.push(&series.series)?;
+        self.push_known_windows(&series.windows, series.known)
+    }
+
     /// Adds the windows of the series that was pushed last. A block has those of all its series or of none; how long they
     /// are is its resolution, which the seed says.
     pub fn push_windows(&mut self, windows: &[NumberedWindow]) -> Result<()> {
+        self.push_known_windows(windows, ColumnSet::ALL)
+    }
+
+    fn push_known_windows(&mut self, windows: &[NumberedWindow], known: ColumnSet) -> Result<()> {
         let columns = match &mut self.columns {
             Some(columns) => columns,
             none => {
@@ -186,7 +197,7 @@ impl BlockWriter {
             }
         };
         match &self.previous {
-            Some(labels) if columns.series() + 1 == self.stats.num_series => columns.push(labels, windows),
+            Some(labels) if columns.series() + 1 == self.stats.num_series => columns.push(labels, windows, known),
             _ => refused("windows come once, after the chunks of their series".into()),
         }
     }

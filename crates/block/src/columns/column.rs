@@ -185,6 +185,12 @@ impl ColumnSet {
     /// Every column.
     pub const ALL: Self = Self((1 << Column::ALL.len()) - 1);
 
+    /// What is kept of floats.
+    pub(crate) const FLOATS: Self = Self((1 << Column::Stale as u8) - (1 << Column::Count as u8));
+
+    /// What is kept of histograms.
+    pub(crate) const HISTOGRAMS: Self = Self(Self::ALL.0 - ((1 << Column::HistogramCount as u8) - 1));
+
     /// These columns.
     pub fn of(columns: &[Column]) -> Self {
         columns.iter().fold(Self::default(), |set, column| set.with(*column))
@@ -213,8 +219,14 @@ impl ColumnSet {
         Self(self.0 | other.0)
     }
 
+    /// The columns that both have.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The columns, by number.
-    pub fn iter(self) -> impl Iterator<Item = Column> {
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = Column> {
         Column::ALL.into_iter().filter(move |column| self.contains(*column))
     }
 
@@ -237,6 +249,8 @@ mod tests {
             assert!(closed.contains(column) && closed.contains(Column::Number));
         }
         assert_eq!(ColumnSet::ALL.iter().count(), Column::ALL.len());
+        assert_eq!(ColumnSet::FLOATS.iter().next_back(), Some(Column::Overlaps));
+        assert_eq!(ColumnSet::HISTOGRAMS.iter().next(), Some(Column::HistogramCount));
         let set = ColumnSet::of(&[Column::Sum]).closed();
         assert!(set.contains(Column::Last) && !set.contains(Column::Squares) && !set.contains(Column::HistogramCount));
     }

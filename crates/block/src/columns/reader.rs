@@ -102,6 +102,27 @@ impl BlockColumns {
         Ok(found)
     }
 
+    /// All that is known of all series, in their order: the pages of one run in memory at a time.
+    pub fn into_series(self) -> impl Iterator<Item = Result<SeriesWindows>> + Send {
+        let Self { files, resolution, runs } = self;
+        let mut runs = runs.into_iter();
+        let mut open: Option<(Run, Pages, u32)> = None;
+        std::iter::from_fn(move || {
+            while open.as_ref().is_none_or(|(run, _, next)| *next == run.series) {
+                let run = runs.next()?;
+                match run.fetch(&*files) {
+                    Ok(pages) => open = Some((run, pages, 0)),
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            let (run, pages, next) = open.as_mut()?;
+            let decoded = decode(pages, *next as usize, resolution, ColumnSet::ALL);
+            *next += 1;
+            let ordinal = run.first + *next - 1;
+            Some(decoded.map(|(known, windows)| SeriesWindows { ordinal, known, windows }))
+        })
+    }
+
     /// The runs that hold some of the series, each with those of them that it holds.
     fn runs_of<'a>(&'a self, mut ordinals: &'a [u32]) -> impl Iterator<Item = (&'a Run, &'a [u32])> {
         self.runs.iter().filter_map(move |run| {
@@ -126,6 +147,12 @@ impl Run {
     fn ranges(&self, columns: ColumnSet) -> impl Iterator<Item = (Column, Range<u64>)> + '_ {
         let page = |column: Column| Some((column, self.pages.get(column as usize)?.clone()));
         columns.iter().filter_map(page).filter(|(_, range)| !range.is_empty())
+    }
+
+    /// Reads and opens all pages.
+    fn fetch(&self, files: &dyn BlockFiles) -> Result<Pages> {
+        let ranges: Vec<Range<u64>> = self.ranges(ColumnSet::ALL).map(|(_, range)| range).collect();
+        self.open(ColumnSet::ALL, &mut read_ranges(files, FILE, &ranges)?.into_iter())
     }
 
     /// Opens the pages of `columns`, which come in their order.
@@ -185,8 +212,7 @@ pub(crate) fn check(files: &dyn BlockFiles, meta: &BlockMeta) -> Result<u64> {
         return Err(corrupt("its windows have another length than meta.json says"));
     }
     for run in &runs {
-        let ranges: Vec<Range<u64>> = run.ranges(ColumnSet::ALL).map(|(_, range)| range).collect();
-        let pages = run.open(ColumnSet::ALL, &mut read_ranges(files, FILE, &ranges)?.into_iter())?;
+        let pages = run.fetch(files)?;
         for series in 0..run.series as usize {
             decode(&pages, series, resolution, ColumnSet::ALL)?;
         }

@@ -70,7 +70,7 @@ fn described() -> impl Strategy<Value = Vec<Described>> {
 
 fn files(all: &[(Labels, Vec<NumberedWindow>)]) -> (Arc<MemoryFiles>, BlockMeta) {
     let mut writer = ColumnsWriter::begin(Vec::new(), RESOLUTION).unwrap();
-    all.iter().for_each(|(labels, windows)| writer.push(labels, windows).unwrap());
+    all.iter().for_each(|(labels, windows)| writer.push(labels, windows, ColumnSet::ALL).unwrap());
     let mut files = MemoryFiles::default();
     files.files.insert(FILE, writer.finish().unwrap().into());
     let mut meta = seed();

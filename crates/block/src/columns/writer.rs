@@ -1,7 +1,7 @@
 //! Writes `columns`, run by run as the series come.
 
 use super::choice::columns_of;
-use super::column::Column;
+use super::column::{Column, ColumnSet};
 use super::page::PageWriter;
 use super::series::{Cells, encode};
 use super::{HEADER, MAGIC, RUN_SERIES, RUN_WINDOWS, SERIES_WINDOWS_MAX, VERSION};
@@ -45,13 +45,14 @@ impl<S: Sink> ColumnsWriter<S> {
         self.series
     }
 
-    /// Adds the windows of the next series of the block, by rising number.
-    pub fn push(&mut self, labels: &Labels, windows: &[NumberedWindow]) -> Result<()> {
+    /// Adds the windows of the next series of the block, by rising number; of what they hold, the `known` columns are there.
+    pub fn push(&mut self, labels: &Labels, windows: &[NumberedWindow], known: ColumnSet) -> Result<()> {
         if windows.len() as u64 > SERIES_WINDOWS_MAX || windows.windows(2).any(|pair| pair[0].number >= pair[1].number)
         {
             return Err(BlockError::Refused(format!("the windows of {labels} do not rise, or are too many").into()));
         }
-        encode(windows, self.resolution, columns_of(labels, windows), &mut self.cells);
+        let wanted = columns_of(labels, windows).intersection(known);
+        encode(windows, self.resolution, wanted, &mut self.cells);
         for (page, cell) in self.pages.iter_mut().zip(&mut self.cells) {
             page.push(cell);
             cell.clear();
