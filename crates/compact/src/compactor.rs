@@ -3,7 +3,7 @@
 use crate::error::CompactError;
 use crate::job::{self, Done, Outcome};
 use crate::metrics::{CompactMetrics, TenantState};
-use crate::plan::{Job, plan};
+use crate::plan::{Job, plan, plan_rewrites};
 use crate::projection::Projected;
 use crate::report::{CompactReport, Failure, Quarantine};
 use crate::settings::CompactSettings;
@@ -30,6 +30,9 @@ const TENANTS_AT_ONCE: usize = 16;
 
 /// Is given every version of a manifest that a compactor commits, so that queries of its process see it at once.
 pub type Publish = Arc<dyn Fn(&TenantId, Arc<Manifest>) + Send + Sync>;
+
+/// What there is to do, by a manifest, the time and the settings.
+type Plan = fn(&Manifest, i64, &CompactSettings) -> Vec<Job>;
 
 /// What a compactor is made from.
 pub struct CompactorParts {
@@ -102,18 +105,21 @@ impl Compactor {
     /// on when the caller goes away. What fails is in the report; the error is that of finding the tenants.
     pub async fn compact(&self, tenant: Option<&TenantId>) -> Result<CompactReport, CompactError> {
         let (inner, tenant) = (self.inner.clone(), tenant.cloned());
-        let running = tokio::spawn(async move {
+        to_its_end(async move {
             let tenants = match tenant {
                 Some(tenant) => BTreeSet::from([tenant]),
                 None => TenantStore::tenants(&inner.store).await?.into_iter().collect(),
             };
-            Ok(inner.run(&tenants).await)
-        });
-        match running.await {
-            Ok(report) => report,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(CompactError::Closed),
-        }
+            Ok(inner.run(&tenants, plan).await)
+        })
+        .await
+    }
+
+    /// Rewrites the blocks of a tenant that deletions list, without waiting for their deadlines, and nothing else. It goes on
+    /// when the caller goes away.
+    pub async fn carry_out_deletions(&self, tenant: &TenantId) -> Result<CompactReport, CompactError> {
+        let (inner, tenants) = (self.inner.clone(), BTreeSet::from([tenant.clone()]));
+        to_its_end(async move { Ok(inner.run(&tenants, plan_rewrites).await) }).await
     }
 
     /// Compacts every so often, forever.
@@ -131,7 +137,7 @@ impl Compactor {
                 }
             }
             // A panic is a bug, which its own message reports; it must not end the loop, which serves all tenants.
-            if AssertUnwindSafe(inner.run(&tenants)).catch_unwind().await.is_err() {
+            if AssertUnwindSafe(inner.run(&tenants, plan)).catch_unwind().await.is_err() {
                 tracing::error!("a run of the compactor panicked; the next one comes as always");
             }
         }
@@ -162,8 +168,19 @@ impl Compactor {
     }
 }
 
+/// Does it in a task of its own, which goes on when the caller goes away.
+async fn to_its_end(
+    work: impl Future<Output = Result<CompactReport, CompactError>> + Send + 'static,
+) -> Result<CompactReport, CompactError> {
+    match tokio::spawn(work).await {
+        Ok(report) => report,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(CompactError::Closed),
+    }
+}
+
 impl Inner {
-    async fn run(self: &Arc<Self>, tenants: &BTreeSet<TenantId>) -> CompactReport {
+    async fn run(self: &Arc<Self>, tenants: &BTreeSet<TenantId>, plan: Plan) -> CompactReport {
         let _running = self.running.lock().await;
         self.metrics.runs.fetch_add(1, Relaxed);
         let report = Mutex::new(CompactReport { tenants: tenants.len() as u64, ..CompactReport::default() });
@@ -171,7 +188,7 @@ impl Inner {
         futures::stream::iter(tenants)
             .for_each_concurrent(TENANTS_AT_ONCE, |tenant| async move {
                 let store = TenantStore::new(self.store.clone(), tenant.clone());
-                if let Err(error) = self.settle(&store, noted).await {
+                if let Err(error) = self.settle(&store, plan, noted).await {
                     tracing::warn!(%tenant, %error, "cannot compact; it will be tried again");
                     noted.lock().failures.push(Failure { tenant: tenant.clone(), error: error.to_string() });
                 }
@@ -182,7 +199,12 @@ impl Inner {
     }
 
     /// Plans and carries out until nothing is left to do of a tenant but what has failed.
-    async fn settle(self: &Arc<Self>, store: &TenantStore, report: &Mutex<CompactReport>) -> Result<(), CompactError> {
+    async fn settle(
+        self: &Arc<Self>,
+        store: &TenantStore,
+        plan: Plan,
+        report: &Mutex<CompactReport>,
+    ) -> Result<(), CompactError> {
         let tenant = store.tenant();
         let mut failed: HashSet<Vec<BlockId>> = HashSet::new();
         for _ in 0..PLANS_MAX {
@@ -247,6 +269,18 @@ impl Inner {
                 }
                 self.learn(tenant, Arc::new(manifest));
             }
+            Outcome::Dropped(manifest, faults) => {
+                self.metrics.blocks_dropped.fetch_add(faults.len() as u64, Relaxed);
+                for fault in faults {
+                    tracing::error!(
+                        %tenant, block = %fault.id, reason = fault.reason,
+                        "dropped: it holds what was deleted long ago, and cannot be read"
+                    );
+                    let block = fault.id.to_string();
+                    report.lock().dropped.push(Quarantine { tenant: tenant.clone(), block, reason: fault.reason });
+                }
+                self.learn(tenant, Arc::new(manifest));
+            }
             Outcome::Obsolete(rejected) => {
                 self.metrics.jobs_obsolete.fetch_add(1, Relaxed);
                 tracing::info!(%tenant, range = %job.range, %rejected, "the manifest has moved on; planning again");
@@ -267,6 +301,7 @@ impl Inner {
             (&metrics.samples_in, &mut report.samples_in, done.samples_in),
             (&metrics.samples_out, &mut report.samples_out, samples_out),
             (&metrics.samples_duplicate, &mut report.samples_duplicate, done.samples_duplicate),
+            (&metrics.samples_deleted, &mut report.samples_deleted, done.samples_deleted),
         ];
         for (metric, reported, count) in counts {
             metric.fetch_add(count, Relaxed);

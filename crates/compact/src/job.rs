@@ -2,7 +2,7 @@
 //!
 //! 1. Open the inputs in the bucket; merge them into the work directory, account for every sample, verify what was written.
 //! 2. Upload, then commit; what came of it was read back.
-//! 3. An input that cannot be read is quarantined instead.
+//! 3. An input that cannot be read is quarantined instead; or retired, where a deletion has waited for it long enough.
 //!
 //! **Invariant I-COMPACT-2:** outputs become live in the commit that retires their inputs, and only if all of these are live
 //! in the version that it replaces. Until then nothing that is live has been touched: whatever ends a job at whatever point
@@ -29,6 +29,8 @@ pub(crate) enum Outcome {
     Done(Done),
     /// Inputs were quarantined.
     Quarantined(Manifest, Vec<Fault>),
+    /// Inputs that cannot be read were retired without replacement.
+    Dropped(Manifest, Vec<Fault>),
     /// The manifest has moved on, so that the job no longer applies: plan again.
     Obsolete(Rejected),
 }
@@ -42,6 +44,7 @@ pub(crate) struct Done {
     pub(crate) bytes_out: u64,
     pub(crate) samples_in: u64,
     pub(crate) samples_duplicate: u64,
+    pub(crate) samples_deleted: u64,
 }
 
 /// Outputs in the work directory, removed when this is dropped.
@@ -79,6 +82,7 @@ pub(crate) async fn run(
         blocking(move || work(&inner, &store, lives, &handle)).await?
     };
     let (merged, outputs) = match worked {
+        Worked::Faults(faults) if job.drops_unreadable => return drop_unreadable(inner, store, base, faults).await,
         Worked::Faults(faults) => return quarantine(inner, store, base, faults).await,
         Worked::Merged(merged, outputs) => (merged, outputs),
     };
@@ -100,6 +104,7 @@ pub(crate) async fn run(
             bytes_out,
             samples_in: merged.account.samples_in,
             samples_duplicate: merged.account.duplicates,
+            samples_deleted: merged.dropped.0,
         }),
         Err(CommitError::Rejected(rejected)) => Outcome::Obsolete(rejected),
         Err(error) => return Err(error.into()),
@@ -165,6 +170,22 @@ async fn quarantine(
     let change = |manifest: &Manifest| manifest.quarantine_all(&reasons, now_ms);
     match store.commit(Some(base), AUTHOR, OperationId::new(inner.ids.random()), change).await {
         Ok(manifest) => Ok(Outcome::Quarantined(manifest, faults)),
+        Err(CommitError::Rejected(rejected)) => Ok(Outcome::Obsolete(rejected)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn drop_unreadable(
+    inner: &Inner,
+    store: &TenantStore,
+    base: &Manifest,
+    faults: Vec<Fault>,
+) -> Result<Outcome, CompactError> {
+    let now_ms = inner.clock.now_ms();
+    let ids: Vec<BlockId> = faults.iter().map(|fault| fault.id).collect();
+    let change = |manifest: &Manifest| manifest.replace(&ids, Vec::new(), now_ms);
+    match store.commit(Some(base), AUTHOR, OperationId::new(inner.ids.random()), change).await {
+        Ok(manifest) => Ok(Outcome::Dropped(manifest, faults)),
         Err(CommitError::Rejected(rejected)) => Ok(Outcome::Obsolete(rejected)),
         Err(error) => Err(error.into()),
     }

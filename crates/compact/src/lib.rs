@@ -28,7 +28,7 @@ pub use compactor::{Compactor, CompactorParts, Publish};
 pub use error::CompactError;
 pub use examine::{Examined, examine};
 pub use metrics::{CompactMetrics, TenantState};
-pub use plan::{Job, plan};
+pub use plan::{Job, plan, plan_rewrites};
 pub use report::{CompactReport, Failure, Quarantine};
 pub use scrub::{ScrubMetrics, ScrubSettings, Scrubber, ScrubberParts};
 pub use settings::CompactSettings;

@@ -1,17 +1,21 @@
 //! Which blocks become one block now: a pure function of a manifest, the time and the settings.
 //!
-//! Two causes. *Windows*: what lies in an aligned range that is over becomes one block, the longest window first, so that
+//! Three causes. *Windows*: what lies in an aligned range that is over becomes one block, the longest window first, so that
 //! a backlog is not written level by level. *Overlaps*: blocks whose ranges overlap become one, so that queries need not
-//! merge them again and again. Neither is worth it while all but one of the blocks are small and young.
+//! merge them again and again. Neither is worth it while all but one of the blocks are small and young. *Deletions*:
+//! blocks that hold what is deleted are written anew in time (`plan/rewrite.rs`).
 //!
 //! **Invariant I-COMPACT-1:** a job changes nothing that a query sees: raw blocks are not merged with coarser ones, and
 //! the output has the same precedence as each input against every block that stays and overlaps the input.
 
+mod rewrite;
+
 use crate::settings::CompactSettings;
 use longhaul_bucket::{LiveBlock, Manifest, Precedence};
 use longhaul_model::{BlockId, TimeRange};
+use rewrite::{Urgency, listed};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Blocks that become one. Jobs of one plan do not meet in time, so that they may run at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,17 +28,38 @@ pub struct Job {
     pub overlap: bool,
     /// Since when it could have been done, ms since the epoch: how far behind its tenant is.
     pub due_ms: i64,
+    /// Whether an input that cannot be read is retired instead of kept: the deletions that wait for it have waited long
+    /// enough. Only such a job has quarantined inputs.
+    pub drops_unreadable: bool,
 }
 
 /// Plans what is merged; overlaps first, then what has waited longest. Quarantined blocks are left out, and so is what
 /// may still be added to soon.
 pub fn plan(manifest: &Manifest, now_ms: i64, settings: &CompactSettings) -> Vec<Job> {
+    plan_with(manifest, now_ms, settings, |planner| planner.plan())
+}
+
+/// Plans the rewrite of all blocks that deletions list, however young these are; nothing else.
+pub fn plan_rewrites(manifest: &Manifest, now_ms: i64, settings: &CompactSettings) -> Vec<Job> {
+    plan_with(manifest, now_ms, settings, |planner| {
+        let mut jobs = Jobs::default();
+        planner.add_all_rewrites(&mut jobs);
+        jobs.by_start.into_values().collect()
+    })
+}
+
+fn plan_with(
+    manifest: &Manifest,
+    now_ms: i64,
+    settings: &CompactSettings,
+    plan: impl Fn(&Planner<'_>) -> Vec<Job>,
+) -> Vec<Job> {
     let resolutions: BTreeSet<i64> = manifest.blocks.iter().map(|block| block.resolution_ms).collect();
     let quarantined: HashSet<BlockId> = manifest.quarantined.iter().map(|block| block.id).collect();
     let mut jobs = Vec::new();
     for resolution_ms in resolutions {
         let planner = Planner::new(manifest, resolution_ms, &quarantined, now_ms, settings);
-        jobs.extend(planner.plan());
+        jobs.extend(plan(&planner));
     }
     jobs.sort_by_key(|job| (Reverse(job.overlap), job.due_ms, job.range));
     jobs
@@ -48,6 +73,8 @@ struct Planner<'a> {
     ends_ms: Vec<i64>,
     /// Whether each may be an input.
     usable: Vec<bool>,
+    /// Those that deletions list, with when the oldest of these was asked for, ms since the epoch.
+    listed: HashMap<BlockId, i64>,
     /// The latest start of any block of the tenant.
     newest_start_ms: i64,
     /// Whether blocks that overlap can be merged: chunks of aggregates cannot.
@@ -79,6 +106,7 @@ impl<'a> Planner<'a> {
         Self {
             ends_ms,
             usable,
+            listed: listed(manifest),
             newest_start_ms: manifest.blocks.iter().map(|block| block.range.start_ms).max().unwrap_or(i64::MIN),
             merges_overlaps: resolution_ms == 0,
             blocks,
@@ -89,6 +117,7 @@ impl<'a> Planner<'a> {
 
     fn plan(&self) -> Vec<Job> {
         let mut jobs = Jobs::default();
+        self.add_rewrites(Urgency::Overdue, &mut jobs);
         let long = (self.settings.long_range_ms, self.settings.long_bytes_max);
         let lengths = self.settings.ranges_ms.iter().map(|length_ms| (*length_ms, self.settings.job_bytes_max));
         for (length_ms, bytes_max) in std::iter::once(long).chain(lengths.rev()).filter(|(length_ms, _)| *length_ms > 0)
@@ -108,6 +137,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+        self.add_rewrites(Urgency::Due, &mut jobs);
         jobs.by_start.into_values().collect()
     }
 
@@ -164,6 +194,7 @@ impl<'a> Planner<'a> {
             range,
             overlap,
             due_ms: due_ms.max(newest_ms).min(self.now_ms), // others' clocks may run ahead
+            drops_unreadable: false,
         })
     }
 
@@ -205,15 +236,18 @@ impl<'a> Planner<'a> {
 
     /// I-COMPACT-1: a block that stays and overlaps inputs wins or loses against the output as it did against them.
     fn keeps_precedence(&self, members: &[usize]) -> bool {
+        self.in_between(members).is_none()
+    }
+
+    /// A block that stays and would win or lose otherwise.
+    fn in_between(&self, members: &[usize]) -> Option<usize> {
         let inputs: HashSet<usize> = members.iter().copied().collect();
-        let Some(output) = members.iter().map(|i| self.blocks[*i].precedence()).max().map(Precedence::of_merged) else {
-            return false;
-        };
-        members.iter().all(|&i| {
+        let output = members.iter().map(|i| self.blocks[*i].precedence()).max().map(Precedence::of_merged)?;
+        members.iter().find_map(|&i| {
             let input = self.blocks[i];
-            self.overlapping(input.range).filter(|j| !inputs.contains(j)).all(|j| {
+            self.overlapping(input.range).filter(|j| !inputs.contains(j)).find(|&j| {
                 let other = self.blocks[j].precedence();
-                (input.precedence() < other) == (output < other)
+                (input.precedence() < other) != (output < other)
             })
         })
     }

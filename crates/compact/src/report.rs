@@ -24,8 +24,12 @@ pub struct CompactReport {
     pub samples_out: u64,
     /// Samples that were dropped because another one at the same time takes precedence.
     pub samples_duplicate: u64,
+    /// Samples that were left out because they had been deleted; they do not count as having come in.
+    pub samples_deleted: u64,
     /// Blocks that were found unreadable and are left alone from now on.
     pub quarantined: Vec<Quarantine>,
+    /// Blocks that could not be read and were dropped for the sake of a deletion that had waited for them long enough.
+    pub dropped: Vec<Quarantine>,
     /// What failed and will be tried again.
     pub failures: Vec<Failure>,
 }

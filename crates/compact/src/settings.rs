@@ -25,6 +25,12 @@ pub struct CompactSettings {
     pub late_percent: u64,
     /// Yet no longer than this, ms.
     pub late_wait_ms: i64,
+    /// A block that holds what was deleted is rewritten at the latest this long after that was asked for, ms. It begins at
+    /// half of it, so that most are rewritten by a merge that comes anyway.
+    pub delete_deadline_ms: i64,
+    /// A quarantined block that keeps a deletion from ending is dropped this long after the deadline, ms, with whatever
+    /// else is in it: it could not be read all that time, and what is deleted must not stay for good.
+    pub delete_unreadable_ms: i64,
     /// Blocks of one job: each of them is open, with its buffers.
     pub inputs_max: usize,
     /// Bytes of the inputs of one job: the output needs as much local disk, and work that is lost in a crash is bounded.
@@ -62,6 +68,8 @@ impl Default for CompactSettings {
             wait_max_ms: 13 * HOUR_MS,
             late_percent: 5,
             late_wait_ms: DAY_MS,
+            delete_deadline_ms: DAY_MS,
+            delete_unreadable_ms: 30 * DAY_MS,
             inputs_max: 64,
             job_bytes_max: 32 * GIB,
             series_per_block_max: 4_000_000,

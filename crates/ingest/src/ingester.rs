@@ -237,6 +237,15 @@ impl Ingester {
         }
     }
 
+    /// Brings whatever of a tenant is here into the bucket if something of it has been deleted: afterwards the deletions are
+    /// in the manifest, and nothing local holds what they are about.
+    pub async fn ship_deletions(&self, tenant: &TenantId) -> Result<(), IngestError> {
+        match self.inner.tenants.get(tenant) {
+            Some(known) if !known.deletions.all().is_empty() => self.flush(Some(tenant)).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Cuts everything and ships it; returns when it is in the manifest.
     pub async fn flush(&self, tenant: Option<&TenantId>) -> Result<(), IngestError> {
         let tenants = match tenant {

@@ -2,9 +2,10 @@
 
 use super::*;
 use longhaul_block::{BlockMeta, Coverage};
-use longhaul_bucket::QuarantinedBlock;
-use longhaul_model::{Clock, LogId, SystemClock};
+use longhaul_bucket::{Deletion, OperationId, QuarantinedBlock};
+use longhaul_model::{Clock, LogId, SystemClock, Tombstone};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -146,6 +147,69 @@ fn what_one_block_was_split_into_is_one() {
     assert!(planned(&halves, 100).is_empty());
     let late = made_at(3, hours(1, 2), 200 * MIB, 50 * HOUR_MS);
     assert_eq!(planned(&[halves[0].clone(), halves[1].clone(), late], 100), [[1, 2, 3]], "and goes together");
+}
+
+/// A deletion, asked for at hour 0, that lists some of the blocks.
+fn deletion(blocks: &[&LiveBlock]) -> Deletion {
+    Deletion {
+        id: OperationId::new(9),
+        tombstone: Arc::new(Tombstone { matchers: Vec::new(), range: TimeRange::ALL }),
+        log_id: LogId::nil(),
+        partition: 0,
+        offset: 0,
+        since_ms: 0,
+        blocks: blocks.iter().map(|block| block.id).collect(),
+    }
+}
+
+#[test]
+fn a_deletion_waits_for_merges_until_its_deadline() {
+    // 7 keeps the range of the others from settling before hour 25.
+    let mut blocks: Vec<LiveBlock> = (1..=6).map(two_hours).collect();
+    let alone = block(20, hours(30 * 24, 30 * 24 + 2), 100 * MIB);
+    blocks.push(alone.clone());
+    let mut manifest = manifest(blocks.clone());
+    let all: Vec<u128> = (1..=6).collect();
+    manifest.deletions = vec![deletion(&[&blocks[2], &alone])];
+    let settings = CompactSettings::default();
+    let at = |manifest: &Manifest, now_hours: i64| numbers(&plan(manifest, now_hours * HOUR_MS, &settings));
+    assert!(at(&manifest, 11).is_empty());
+    assert_eq!(at(&manifest, 12), [[3], [20]], "no merge is planned");
+    assert_eq!(at(&manifest, 13), [vec![20], all.clone()], "the merge takes it along");
+    assert_eq!(at(&manifest, 23), [vec![20], all]);
+    assert_eq!(at(&manifest, 24), [[3], [20]], "it waits for no merge, which might fail");
+    assert_eq!(numbers(&plan_rewrites(&manifest, HOUR_MS, &settings)), [[3], [20]]);
+    // Quarantined ones are tried once more in the end.
+    manifest.quarantined = vec![QuarantinedBlock { id: alone.id, since_ms: 0, reason: String::new() }];
+    assert_eq!(at(&manifest, 24), [[3]]);
+    let jobs = plan(&manifest, 31 * DAY_MS, &settings);
+    assert_eq!(jobs.iter().map(|job| job.drops_unreadable).collect::<Vec<_>>(), [true, true]);
+    assert_eq!(numbers(&plan_rewrites(&manifest, 40 * DAY_MS, &settings)), [[3]]);
+}
+
+/// I-COMPACT-1: what is rewritten becomes ours, and younger; it takes those along that would come to lose against it.
+#[test]
+fn a_rewrite_changes_no_precedence() {
+    let foreign = |n: u128, range: TimeRange| {
+        let mut block = block(n, range, 100 * MIB);
+        (block.format, block.coverage) = (0, Vec::new());
+        block
+    };
+    let blocks = [
+        foreign(1, hours(0, 4)),
+        foreign(2, hours(2, 6)),
+        foreign(3, hours(5, 8)),
+        foreign(4, hours(20, 22)),
+        made_at(5, hours(0, 9), 100 * MIB, 40 * HOUR_MS),
+    ];
+    let mut manifest = manifest(blocks.to_vec());
+    let rewrites = |manifest: &Manifest| numbers(&plan_rewrites(manifest, 50 * HOUR_MS, &CompactSettings::default()));
+    manifest.deletions = vec![deletion(&[&blocks[0]])];
+    assert_eq!(rewrites(&manifest), [[1, 2, 3]]);
+    manifest.deletions = vec![deletion(&[&blocks[3]]), deletion(&[&blocks[4]])];
+    assert_eq!(rewrites(&manifest), [[5], [4]]);
+    manifest.deletions = vec![deletion(&[&blocks[2]])];
+    assert_eq!(rewrites(&manifest), [[3]], "it has won against the second one, and still does");
 }
 
 /// A planner that looked at each pair of blocks would take minutes.

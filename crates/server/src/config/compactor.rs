@@ -30,6 +30,10 @@ pub struct CompactorConfig {
     pub job_max: Size,
     /// Chunks that a job reads ahead.
     pub memory: Size,
+    /// What was deleted is gone from the bucket's live blocks after this long.
+    pub delete_deadline: Duration,
+    /// A block that cannot be read and holds what was deleted is dropped as a whole this long after the deadline.
+    pub delete_unreadable: Duration,
     /// How long the objects of a block stay after others took its place: queries and other servers still read them.
     pub retired_delay: Duration,
     /// How long an upload that is in no manifest stays after the last write to it.
@@ -75,6 +79,8 @@ impl Default for CompactorConfig {
             fortnight_max: Size::from_bytes(settings.long_bytes_max),
             job_max: Size::from_bytes(settings.job_bytes_max),
             memory: Size::from_bytes(settings.memory_bytes),
+            delete_deadline: Duration::from_ms(settings.delete_deadline_ms),
+            delete_unreadable: Duration::from_ms(settings.delete_unreadable_ms),
             retired_delay: Duration::from_ms(garbage.retired_delay_ms),
             orphan_age: Duration::from_ms(garbage.orphan_age_ms),
             history: Duration::from_ms(garbage.history_ms),
@@ -114,6 +120,8 @@ impl Config {
             long_bytes_max: self.compactor.fortnight_max.bytes,
             job_bytes_max: self.compactor.job_max.bytes,
             memory_bytes: self.compactor.memory.bytes,
+            delete_deadline_ms: self.compactor.delete_deadline.ms,
+            delete_unreadable_ms: self.compactor.delete_unreadable.ms,
             bucket_index: self.compactor.bucket_index,
             bucket_index_refresh_ms: self.compactor.bucket_index_refresh.map(|refresh| refresh.ms),
             ..settings
@@ -165,6 +173,16 @@ impl Config {
         }
         if compactor.orphan_age.ms < DAY_MS || compactor.history.ms < DAY_MS {
             return Err(ConfigError("compactor.orphan_age and compactor.history must be 1d or more".into()));
+        }
+        // Half of the deadline is for merges to come by, the other half for a look or two of the compactor.
+        if compactor.delete_deadline.ms < compactor.interval.ms.saturating_mul(4)
+            || compactor.delete_unreadable.ms < DAY_MS
+        {
+            return Err(ConfigError(
+                "compactor.delete_deadline must be four times compactor.interval or more, and \
+                 compactor.delete_unreadable 1d or more"
+                    .into(),
+            ));
         }
         if compactor.collect_interval.ms < 1000 || compactor.deletes_max == 0 || compactor.deletes_per_second == 0 {
             return Err(ConfigError(

@@ -38,8 +38,19 @@ async fn delete_series(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn clean_tombstones(Tenant(_): Tenant) -> Result<Response, ApiError> {
-    Err(ApiError::not_built("blocks are rewritten when they are compacted; that cannot be asked for yet"))
+/// Carries out the tenant's deletions at once: afterwards no live block holds what they are about.
+async fn clean_tombstones(State(app): State<AppState>, Tenant(tenant): Tenant) -> Result<StatusCode, ApiError> {
+    app.ingester.ship_deletions(&tenant).await.map_err(ApiError::later)?;
+    let report = app.compactor.carry_out_deletions(&tenant).await.map_err(ApiError::later)?;
+    if let Some(failure) = report.failures.first() {
+        return Err(ApiError::later(&failure.error));
+    }
+    let pin = app.ingester.pin(&tenant).await?;
+    let waiting: usize = pin.manifest.deletions.iter().map(|deletion| deletion.blocks.len()).sum();
+    match waiting {
+        0 => Ok(StatusCode::NO_CONTENT),
+        _ => Err(ApiError::internal(format!("{waiting} blocks that hold what is deleted are in quarantine"))),
+    }
 }
 
 async fn snapshot(Tenant(_): Tenant, params: Params) -> Result<Response, ApiError> {

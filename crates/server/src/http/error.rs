@@ -59,6 +59,13 @@ impl ApiError {
         Self { kind: ErrorKind::Internal, text: text.to_owned() }
     }
 
+    /// Something that this side needs is away. What it was goes to our log only, as with [`Self::internal`].
+    pub(crate) fn later(detail: impl std::fmt::Display) -> Self {
+        tracing::warn!(error = %detail, "a request has to be repeated");
+        let text = "that cannot be done at the moment, and may be asked for again; the server's log says why";
+        Self { kind: ErrorKind::Unavailable, text: text.to_owned() }
+    }
+
     /// It is asked rightly, and this version does not do it.
     pub(crate) fn not_built(text: impl ToString) -> Self {
         Self::execution(text)

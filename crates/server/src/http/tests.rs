@@ -1,6 +1,7 @@
 //! The whole HTTP surface in process: the router over an ingester with an in-memory bucket.
 
 mod conformance;
+mod deletion;
 mod federate;
 mod grafana;
 mod import;
@@ -20,7 +21,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use longhaul_bucket::Store;
-use longhaul_compact::{Collector, CollectorParts, Compactor, CompactorParts};
+use longhaul_compact::{Collector, CollectorParts, Compactor, CompactorParts, Publish};
 use longhaul_disk::RealFs;
 use longhaul_ingest::{Ingester, IngesterParts};
 use longhaul_model::write_batch::{ExemplarEntry, HistogramSample, HistogramValue};
@@ -76,6 +77,10 @@ impl Server {
         })
         .await
         .unwrap();
+        let publish: Publish = {
+            let ingester = ingester.clone();
+            Arc::new(move |tenant, manifest| ingester.publish_manifest(tenant, manifest))
+        };
         let compactor = Compactor::open(CompactorParts {
             settings: config.compact_settings(),
             work_dir: data_dir.path().join("compact"),
@@ -83,7 +88,7 @@ impl Server {
             store: store.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
-            publish: Arc::new(|_, _| {}),
+            publish: publish.clone(),
         })
         .unwrap();
         let collector = Collector::new(CollectorParts {
@@ -91,7 +96,7 @@ impl Server {
             store: store.clone(),
             clock: clock.clone(),
             ids,
-            publish: Arc::new(|_, _| {}),
+            publish,
         });
         let queries_max = config.query.concurrent_max;
         let query_slots = Arc::new(Semaphore::new(queries_max));
