@@ -53,6 +53,12 @@ impl Series {
         head.index.read().labels(self.label_symbols())
     }
 
+    /// The time of its newest sample, ms, as far as that is known: of a series that has come back into memory only once it
+    /// has a sample again. `i64::MIN` before.
+    pub fn newest_ms(&self) -> i64 {
+        self.samples.lock().newest_ms
+    }
+
     /// What it takes in memory beside its chunks.
     pub(crate) fn heap_bytes(&self) -> usize {
         size_of::<Self>() + 16 + size_of_val(&*self.labels)

@@ -6,6 +6,7 @@ use crate::refusal::{Cause, Refusals};
 use crate::settings::WriteLimits;
 use crate::tenant::Tenant;
 use crate::validate::{self, TimeWindow};
+use crate::zeros::zeros;
 use longhaul_chunk::{Columns, Encoding, decode_any, merge_chunks, merge_into};
 use longhaul_head::{CutView, HeadError, Series, SeriesKey};
 use longhaul_model::{
@@ -35,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) samples: Range<u32>,
     pub(crate) others: Range<u32>,
     pub(crate) exemplars: Range<u32>,
+    /// How many of the first floats, and of the first other samples, no sender has sent: see [`crate::zeros`].
+    pub(crate) zeros: [u32; 2],
 }
 
 /// What the batch is for.
@@ -153,8 +156,10 @@ impl Resolved {
         };
         match found {
             Ok(Some(series)) => {
+                let zeros = if limits.zeros_at_start { self.add_zeros(&series, start, window) } else { [0, 0] };
+                let end = self.lengths();
                 let [samples, others, exemplars] = [0, 1, 2].map(|kind| start[kind]..end[kind]);
-                self.entries.push(Entry { series, samples, others, exemplars });
+                self.entries.push(Entry { series, samples, others, exemplars, zeros });
             }
             Ok(None) => {}
             Err(cause) => {
@@ -165,6 +170,25 @@ impl Resolved {
                 self.refusals.add(cause, u64::from(refused).max(1), describe);
             }
         }
+    }
+
+    /// Puts zeros in front of the samples of the series that is being added; returns how many of either kind.
+    fn add_zeros(&mut self, series: &Series, start: [u32; 3], window: TimeWindow) -> [u32; 2] {
+        let [samples_start, others_start] = [start[0] as usize, start[1] as usize];
+        let plain = self.samples[samples_start..].iter().map(|sample| sample.t_ms);
+        let newest_ms = plain.fold(series.newest_ms(), i64::max);
+        let zeros = zeros(&self.others[others_start..], newest_ms, window);
+        let (mut floats, mut others) = (Vec::new(), Vec::new());
+        for zero in zeros {
+            match zero.value {
+                Value::Float(value) => floats.push(Sample::new(zero.t_ms, value)),
+                _ => others.push(zero),
+            }
+        }
+        let counts = [floats.len() as u32, others.len() as u32];
+        self.samples.splice(samples_start..samples_start, floats);
+        self.others.splice(others_start..others_start, others);
+        counts
     }
 
     /// How many plain floats, other samples and exemplars there are.
@@ -300,6 +324,7 @@ fn collect(tenant: &Tenant, views: &[CutView]) -> Option<Collected> {
             samples: start..samples.len() as u32,
             others: others_start..others.len() as u32,
             exemplars: 0..0,
+            zeros: [0, 0],
         });
     }
     for of_view in views.iter().map(CutView::exemplars) {
@@ -307,7 +332,8 @@ fn collect(tenant: &Tenant, views: &[CutView]) -> Option<Collected> {
             let start = exemplars.len() as u32;
             exemplars.extend(of_series.iter().map(|(_, exemplar)| exemplar.clone()));
             let series = tenant.head.find(key_of(tenant, &of_series[0].0))?;
-            entries.push(Entry { series, samples: 0..0, others: 0..0, exemplars: start..exemplars.len() as u32 });
+            let exemplars = start..exemplars.len() as u32;
+            entries.push(Entry { series, samples: 0..0, others: 0..0, exemplars, zeros: [0, 0] });
         }
     }
     Some(Collected { entries, samples, others, exemplars })

@@ -198,17 +198,26 @@ impl Lane {
             }
         };
         let (mut stored, mut duplicates, mut histograms, mut conflicts, mut first_conflict) = (0, 0, 0, 0, None);
-        let (mut left_out, mut unjudged, mut exemplars_new) = (Vec::new(), false, 0);
+        let (mut left_out, mut unjudged, mut exemplars_new, mut zeros_new) = (Vec::new(), false, 0, 0);
         let older = AskedParts::new(&tenant);
         let may_be_deleted =
             |entry: &Entry, t_ms: i64| tenant.deletions.may_be_about(|| entry.series.labels(&tenant.head), t_ms);
         for (number, entry) in entries.iter().enumerate() {
             let samples = &samples[entry.samples.start as usize..entry.samples.end as usize];
             let others = &others[entry.others.start as usize..entry.others.end as usize];
-            let mut judged = |index: usize, t_ms: i64, is_histogram: bool, verdict: Verdict| {
+            let [float_zeros, other_zeros] = entry.zeros.map(|count| count as usize);
+            let mut judged = |index: usize, t_ms: i64, is_histogram: bool, is_zero: bool, verdict: Verdict| {
                 if older.take_failed() {
                     unjudged = true;
                     left_out.push((number as u32, index as u32));
+                    return;
+                }
+                if is_zero {
+                    // Its sender knows nothing of it: it is no business of its where something else is there already.
+                    zeros_new += u64::from(verdict == Verdict::Stored);
+                    if matches!(verdict, Verdict::Conflict | Verdict::DuplicateOfOlder) {
+                        left_out.push((number as u32, index as u32));
+                    }
                     return;
                 }
                 histograms += u64::from(is_histogram && verdict != Verdict::Conflict);
@@ -229,12 +238,13 @@ impl Lane {
                 }
             };
             for (index, sample) in samples.iter().enumerate() {
-                judged(index, sample.t_ms, false, tenant.head.apply(&entry.series, *sample, offset, &older));
+                let verdict = tenant.head.apply(&entry.series, *sample, offset, &older);
+                judged(index, sample.t_ms, false, index < float_zeros, verdict);
             }
             for (index, sample) in others.iter().enumerate() {
                 let verdict = tenant.head.apply_any(&entry.series, sample.clone(), offset, &older);
                 let is_histogram = !matches!(sample.value, Value::Float(_));
-                judged(samples.len() + index, sample.t_ms, is_histogram, verdict);
+                judged(samples.len() + index, sample.t_ms, is_histogram, index < other_zeros, verdict);
             }
             for exemplar in &exemplars[entry.exemplars.start as usize..entry.exemplars.end as usize] {
                 let verdict = tenant.head.apply_exemplar(&entry.series, exemplar.clone(), offset);
@@ -242,6 +252,7 @@ impl Lane {
             }
         }
         self.metrics.exemplars_stored.fetch_add(exemplars_new, Relaxed);
+        self.metrics.zeros_stored.fetch_add(zeros_new, Relaxed);
         self.metrics.samples_stored.fetch_add(stored, Relaxed);
         self.metrics.samples_duplicate.fetch_add(duplicates, Relaxed);
         let applied = match unjudged {

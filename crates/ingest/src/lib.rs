@@ -28,6 +28,7 @@ mod settings;
 mod ship;
 mod tenant;
 mod validate;
+mod zeros;
 
 pub use error::{DeleteError, IngestError, WriteError};
 pub use gate::Inflight;

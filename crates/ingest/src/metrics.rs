@@ -9,6 +9,8 @@ pub struct IngestMetrics {
     pub samples_stored: AtomicU64,
     /// Samples that were there already, bit for bit.
     pub samples_duplicate: AtomicU64,
+    /// Zeros that were stored where counters began.
+    pub zeros_stored: AtomicU64,
     /// Exemplars stored.
     pub exemplars_stored: AtomicU64,
     /// Samples (or histograms, exemplars) refused.

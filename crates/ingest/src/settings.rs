@@ -55,7 +55,7 @@ pub struct IngestSettings {
     pub tick_ms: u64,
 }
 
-/// Bounds on what a write may contain (Mimir's names and defaults where it has one).
+/// Bounds on what a write may contain (Mimir's names and defaults where it has one), and what is added to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteLimits {
     /// Series in memory per tenant.
@@ -80,6 +80,8 @@ pub struct WriteLimits {
     pub retention_ms: Option<i64>,
     /// Samples older than this are refused although they are within the retention; None accepts late data of any age.
     pub out_of_order_max_age_ms: Option<i64>,
+    /// Whether a zero is stored where a counter began, as far as its samples say when that was.
+    pub zeros_at_start: bool,
 }
 
 impl Default for WriteLimits {
@@ -96,6 +98,7 @@ impl Default for WriteLimits {
             future_max_ms: 10 * MINUTE_MS,
             retention_ms: None,
             out_of_order_max_age_ms: None,
+            zeros_at_start: false,
         }
     }
 }

@@ -14,3 +14,4 @@ mod metadata;
 mod shipping;
 mod site;
 mod small_tenants;
+mod zeros;

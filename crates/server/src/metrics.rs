@@ -91,9 +91,10 @@ impl std::fmt::Debug for IngestCollector {
 impl Collector for IngestCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (metrics, totals) = (self.ingester.metrics(), self.ingester.totals());
-        let counters: [(&str, &str, &AtomicU64); 14] = [
+        let counters: [(&str, &str, &AtomicU64); 15] = [
             ("samples_stored", "Samples stored", &metrics.samples_stored),
             ("samples_duplicate", "Samples that were there already", &metrics.samples_duplicate),
+            ("zeros_stored", "Zeros stored where counters began", &metrics.zeros_stored),
             ("exemplars_stored", "Exemplars stored", &metrics.exemplars_stored),
             (
                 "samples_dropped",

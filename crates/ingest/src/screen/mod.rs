@@ -37,6 +37,8 @@ pub struct ScreenSettings {
     pub drop_labels: Vec<String>,
     /// How replicas are told apart, if one of them is to be elected.
     pub election: Option<ElectionSettings>,
+    /// Whether a zero is stored where a counter began.
+    pub zeros_at_start: bool,
 }
 
 /// The wishes of all tenants.
@@ -53,6 +55,7 @@ struct Wishes {
     rules: Vec<Rule>,
     drop_labels: Vec<String>,
     election: Option<ElectionSettings>,
+    zeros_at_start: bool,
 }
 
 /// What is left of a batch.
@@ -109,9 +112,18 @@ impl Screen {
         })
     }
 
+    /// Whether a tenant wants a zero where a counter began ([`crate::WriteLimits::zeros_at_start`]).
+    pub fn wants_zeros_at_start(&self, tenant: &TenantId) -> bool {
+        self.wishes(tenant).zeros_at_start
+    }
+
+    fn wishes(&self, tenant: &TenantId) -> &Wishes {
+        self.tenants.get(tenant).unwrap_or(&self.default)
+    }
+
     /// Applies a tenant's wishes to what it sent.
     pub fn apply(&self, tenant: &TenantId, mut batch: WriteBatch, now_ms: i64) -> Screened {
-        let wishes = self.tenants.get(tenant).unwrap_or(&self.default);
+        let wishes = self.wishes(tenant);
         if wishes.are_none() {
             return Screened { batch, ..Screened::default() };
         }
@@ -226,6 +238,7 @@ impl Wishes {
             rules: settings.rules.iter().enumerate().map(rule).collect::<Result<_, _>>()?,
             drop_labels: settings.drop_labels.clone(),
             election: settings.election.clone(),
+            zeros_at_start: settings.zeros_at_start,
         })
     }
 

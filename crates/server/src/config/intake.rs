@@ -35,6 +35,8 @@ pub struct TenantIntakeConfig {
     pub ha_failover_timeout: Duration,
     /// Clusters of a tenant.
     pub ha_clusters_max: usize,
+    /// Whether a zero is stored at the start timestamps of counters and histograms.
+    pub zeros_at_start: bool,
 }
 
 impl Default for TenantIntakeConfig {
@@ -47,6 +49,7 @@ impl Default for TenantIntakeConfig {
             ha_replica_label: "__replica__".to_owned(),
             ha_failover_timeout: Duration::from_ms(30_000),
             ha_clusters_max: 100,
+            zeros_at_start: false,
         }
     }
 }
@@ -68,6 +71,7 @@ impl TenantIntakeConfig {
         ScreenSettings {
             rules: self.metric_relabel_configs.clone(),
             drop_labels: self.drop_labels.clone(),
+            zeros_at_start: self.zeros_at_start,
             election: self.ha_elect.then(|| ElectionSettings {
                 cluster_label: self.ha_cluster_label.clone(),
                 replica_label: self.ha_replica_label.clone(),

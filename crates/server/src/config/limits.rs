@@ -86,6 +86,7 @@ impl Config {
             future_max_ms: limits.future_max.ms,
             retention_ms: limits.retention.map(|retention| retention.ms),
             out_of_order_max_age_ms: limits.out_of_order_max_age.map(|age| age.ms),
+            zeros_at_start: false, // each tenant's own wish: `intake`
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use longhaul_ingest::{Cause, Inflight, Refusals, Screened, WriteError, WriteReport};
+use longhaul_ingest::{Cause, Inflight, Refusals, Screened, WriteError, WriteLimits, WriteReport};
 use longhaul_model::TenantId;
 use longhaul_wire::remote_write::DecodeLimits;
 use longhaul_wire::{Decoded, Reason, WireError};
@@ -88,8 +88,9 @@ pub(crate) fn limits(app: &App) -> DecodeLimits {
 pub(crate) async fn store(app: &App, tenant: &TenantId, decoded: Decoded) -> Result<Stored, IntakeError> {
     let Decoded { batch, refused } = decoded;
     let Screened { batch, dropped, refusals: unscreened } = app.screen.apply(tenant, batch, app.clock.now_ms());
+    let limits = WriteLimits { zeros_at_start: app.screen.wants_zeros_at_start(tenant), ..app.write_limits.clone() };
     let WriteReport { stored, histograms_stored, exemplars_stored, mut refusals } =
-        app.ingester.write(tenant, &batch, &app.write_limits).await?;
+        app.ingester.write(tenant, &batch, &limits).await?;
     let not_decoded: u64 = refused.iter().map(|left_out| left_out.count).sum();
     let metrics = app.ingester.metrics();
     metrics.samples_refused.fetch_add(not_decoded + unscreened.count(), Relaxed);
