@@ -8,6 +8,7 @@ use crate::engine::points::SeriesPoints;
 use crate::engine::starts;
 use crate::engine::window::{EvenWindows, Window, Windows, slide, slide_steps};
 use longhaul_chunk::Columns;
+use std::ops::Range;
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +26,15 @@ pub fn extrapolated(difference: Difference, samples: &Columns, windows: &Windows
     let per = if difference == Difference::Rate { windows.range_ms as f64 / 1000.0 } else { 1.0 };
     let mut stretch = Stretch::new(windows.range_ms, per);
     if difference == Difference::Delta {
-        stretch.plainly::<false>(samples, windows, out);
+        stretch.evaluate::<false>(samples, &[], windows, out);
         return 0;
     }
     let resets = resets(samples);
-    if resets.is_empty() && samples.start_ms.is_empty() {
-        stretch.plainly::<true>(samples, windows, out);
+    if samples.start_ms.is_empty() {
+        stretch.evaluate::<true>(samples, &resets, windows, out);
         return 0;
     }
     let mut resets = Inside::new(&resets);
-    if samples.start_ms.is_empty() {
-        slide(samples, windows, out, |window| stretch.apply::<true>(window, resets.gain(&window, samples), 0));
-        return 0;
-    }
     let overlaps = starts::overlaps_of(samples);
     let (mut overlaps, mut overlapping) = (Inside::new(&overlaps), 0);
     slide(samples, windows, out, |window| {
@@ -87,6 +84,18 @@ impl<'a> Inside<'a> {
         let end = window.end;
         self.indexes[self.passed..].iter().copied().take_while(move |index| *index < end)
     }
+}
+
+/// The steps of `alike` whose windows hold a reset, in runs.
+fn disturbed(alike: &EvenWindows, resets: &[usize]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for steps in resets.iter().map(|reset| alike.steps_across(*reset)).filter(|steps| !steps.is_empty()) {
+        match runs.last_mut() {
+            Some(last) if steps.start <= last.end => last.end = steps.end,
+            _ => runs.push(steps),
+        }
+    }
+    runs
 }
 
 #[inline(always)]
@@ -164,29 +173,50 @@ impl Stretch {
         Self { range_ms, per, shape: (0, 0, 0), plain: 0.0, reach: 0.0 }
     }
 
-    /// Every window of a series that nothing resets.
-    fn plainly<const COUNTER: bool>(&mut self, samples: &Columns, windows: &Windows, out: &mut SeriesPoints) {
+    /// Every window of a series without starts. Those that lie alike and hold no reset are taken many at a time.
+    fn evaluate<const COUNTER: bool>(
+        &mut self,
+        samples: &Columns,
+        resets: &[usize],
+        windows: &Windows,
+        out: &mut SeriesPoints,
+    ) {
+        let mut inside = Inside::new(resets);
         let alike = EvenWindows::of(&samples.t_ms, windows).filter(|alike| alike.samples > 1);
-        let alike = alike.filter(|alike| self.alike::<COUNTER>(samples, windows, alike, out));
-        let steps = alike.map_or(0..0, |alike| alike.steps);
-        let mut apply = |window: Window<'_>| self.apply::<COUNTER>(window, gain(&window), 0);
-        slide_steps(samples, windows, 0..steps.start, out, &mut apply);
-        slide_steps(samples, windows, steps.end..windows.grid.steps, out, &mut apply);
+        let Some(alike) = alike else {
+            slide(samples, windows, out, |window| self.apply::<COUNTER>(window, inside.gain(&window, samples), 0));
+            return;
+        };
+        let Range { start, end } = alike.steps;
+        let mut apply = |window: Window<'_>| self.apply::<COUNTER>(window, inside.gain(&window, samples), 0);
+        slide_steps(samples, windows, 0..start, out, &mut apply);
+        let mut done = start;
+        for disturbed in disturbed(&alike, resets) {
+            self.alike::<COUNTER>(samples, windows, &alike, done..disturbed.start, out);
+            done = disturbed.end;
+            for window in alike.windows(disturbed, samples, windows) {
+                out.put(window.step, self.apply::<COUNTER>(window, inside.gain(&window, samples), 0));
+            }
+        }
+        self.alike::<COUNTER>(samples, windows, &alike, done..end, out);
+        let mut apply = |window: Window<'_>| self.apply::<COUNTER>(window, inside.gain(&window, samples), 0);
+        slide_steps(samples, windows, end..windows.grid.steps, out, &mut apply);
     }
 
-    /// [`Self::apply`] in windows that lie alike, many at a time. False if a zero is in the way in one of them: then
-    /// nothing is said.
+    /// [`Self::apply`] in those windows of `alike` that belong to `steps`, none of which holds a reset.
     fn alike<const COUNTER: bool>(
         &mut self,
         samples: &Columns,
         windows: &Windows,
         alike: &EvenWindows,
+        steps: Range<usize>,
         out: &mut SeriesPoints,
-    ) -> bool {
-        let steps = alike.steps.clone();
-        let one = steps.start..steps.start + 1;
-        slide_steps(samples, windows, one, out, &mut |window| self.apply::<COUNTER>(window, gain(&window), 0));
-        let values = &samples.values[alike.first..];
+    ) {
+        let mut each = alike.windows(steps.clone(), samples, windows);
+        let Some(first) = each.next() else { return };
+        // It finds out what holds for all.
+        out.put(first.step, self.apply::<COUNTER>(first, gain(&first), 0));
+        let values = &samples.values[first.first..];
         let (firsts, lasts) = (values, &values[alike.samples - 1..]);
         let slots = &mut out.values[steps.clone()];
         let plain = match alike.stride {
@@ -195,10 +225,11 @@ impl Stretch {
         };
         if plain {
             out.present.set_all(steps);
-        } else {
-            out.present.clear(steps.start);
+            return;
         }
-        plain
+        for window in alike.windows(steps, samples, windows) {
+            out.put(window.step, self.apply::<COUNTER>(window, gain(&window), 0));
+        }
     }
 
     /// The gains from `firsts` to `lasts`, stretched; whether no zero was in the way.
@@ -327,12 +358,17 @@ mod tests {
             step_ms in 1i64..100_000,
             samples_per_step in prop_oneof![2 => Just(0i64), 1 => 1i64..4],
             rising in any::<bool>(),
+            // A reset in each half, and where they meet.
+            reset in proptest::array::uniform2(prop_oneof![Just(0usize), 0usize..60]),
             offset_ms in -50_000i64..50_000,
         ) {
             let step_ms = gaps.first().map(|gap| gap * samples_per_step).filter(|step| *step > 0).unwrap_or(step_ms);
             let mut values = values;
             if rising {
                 values.sort_by(f64::total_cmp);
+                let (early, late) = values.split_at_mut(60);
+                early.rotate_left(reset[0]);
+                late.rotate_left(reset[1]);
             }
             let mut t = 0;
             let sample = |((gap, value), age): ((&i64, &f64), &i64)| {

@@ -207,6 +207,14 @@ impl SeriesPoints {
         self.present.set(step);
     }
 
+    /// Sets the point at `step`, if there is one.
+    #[inline]
+    pub fn put(&mut self, step: usize, value: Option<f64>) {
+        if let Some(value) = value {
+            self.set(step, value);
+        }
+    }
+
     /// Sets the point at `step`, where there is no float.
     pub fn set_histogram(&mut self, step: usize, histogram: Arc<FloatHistogram>) {
         let steps = self.steps();

@@ -207,6 +207,28 @@ impl EvenWindows {
             stride: (step_ms / interval_ms) as usize,
         })
     }
+
+    /// The windows of `steps`, which are among theirs.
+    pub fn windows<'a>(
+        &self,
+        steps: Range<usize>,
+        samples: &'a Columns,
+        windows: &Windows,
+    ) -> impl Iterator<Item = Window<'a>> {
+        steps.map(|step| {
+            let first = self.first + (step - self.steps.start) * self.stride;
+            Window { step, first, end: first + self.samples, end_ms: windows.end_ms(step), all: samples }
+        })
+    }
+
+    /// The steps whose windows hold both sample `index` and the one before it.
+    pub fn steps_across(&self, index: usize) -> Range<usize> {
+        // Window n holds it behind its first sample while first + n * stride < index < first + n * stride + samples.
+        let begin = (index + 1).saturating_sub(self.first + self.samples).div_ceil(self.stride);
+        let end = index.saturating_sub(self.first).div_ceil(self.stride);
+        let step = |number: usize| (self.steps.start + number).min(self.steps.end);
+        step(begin)..step(end)
+    }
 }
 
 /// `a / b`, rounded up; `b` is positive.
@@ -300,6 +322,14 @@ mod tests {
             let grid = Grid { start_ms: grid_start_ms, step_ms: stride * interval_ms, steps };
             let windows = Windows { grid, range_ms, offset_ms, at_ms: None, beyond: None };
             let alike = EvenWindows::of(&times, &windows);
+            let samples_all = Columns { t_ms: times.clone(), values: vec![0.0; times.len()], start_ms: Vec::new() };
+            if let Some(alike) = &alike {
+                for index in 0..times.len() {
+                    let across = alike.windows(alike.steps.clone(), &samples_all, &windows);
+                    let across: Vec<_> = across.filter(|it| it.first < index && index < it.end).map(|it| it.step).collect();
+                    prop_assert_eq!(alike.steps_across(index).collect::<Vec<_>>(), across);
+                }
+            }
             let (mut seen, mut whole) = (Vec::new(), 0);
             slide_indexes(&times, &windows, |step, first, end, end_ms| {
                 let missing = end_ms - range_ms < start_ms - interval_ms || end_ms >= start_ms + samples * interval_ms;
