@@ -17,6 +17,7 @@ pub enum Cause {
     SymbolReference,
     NoSamples,
     Temporality,
+    DeltaLimit,
     Name,
     DataPoint,
     Line,
@@ -49,6 +50,7 @@ impl Cause {
             Self::SymbolReference => "err-longhaul-symbol-reference",
             Self::NoSamples => "err-longhaul-series-without-samples",
             Self::Temporality => "err-longhaul-temporality-not-supported",
+            Self::DeltaLimit => "err-longhaul-max-delta-bytes-per-tenant",
             Self::Name => "err-longhaul-name-invalid",
             Self::DataPoint => "err-longhaul-data-point-invalid",
             Self::Line => "err-longhaul-line-malformed",
@@ -84,9 +86,16 @@ impl Cause {
             Self::MalformedLabels => "the labels cannot be decoded",
             Self::SymbolReference => "the labels refer to symbols that the request does not have, or are not in pairs",
             Self::NoSamples => "the series has neither samples nor histograms nor exemplars",
-            Self::Temporality => "sums and histograms must be cumulative; deltas cannot be stored by this version",
+            Self::Temporality => {
+                "sums and histograms must be cumulative; deltas are stored for tenants with `intake`'s `otlp_deltas` only"
+            }
+            Self::DeltaLimit => {
+                "the totals of the tenant's deltas take as much memory as `limits.otlp_deltas_max` allows"
+            }
             Self::Name => "a metric or an attribute has a name of which none can be made here",
-            Self::DataPoint => "a data point has no value, or its buckets do not add up",
+            Self::DataPoint => {
+                "a data point has no value, or its buckets do not add up, or it is a delta that comes late"
+            }
             Self::Line => "a line cannot be read",
             Self::MissingMetricName => "the series has no __name__",
             Self::EmptyLabelName => "the series has a label with an empty name",

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::http::error::ApiError;
+use crate::http::otlp::TenantTotals;
 use crate::metrics::Metrics;
 use longhaul_bucket::BucketError;
 use longhaul_compact::{Collector, Compactor};
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub(crate) write_limits: WriteLimits,
     /// What of a write its tenant wants.
     pub(crate) screen: Screen,
+    /// What the deltas of OpenTelemetry's senders come to.
+    pub(crate) otlp_totals: TenantTotals,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_ms: i64,
     pub(crate) ingester: Ingester,

@@ -6,6 +6,7 @@
 
 use crate::app::{App, AppState};
 use crate::config::{Config, ConfigError};
+use crate::http::otlp::TenantTotals;
 use crate::metrics::Metrics;
 use crate::upkeep::{UpkeepReport, upkeep};
 use crate::{http, self_scrape};
@@ -99,6 +100,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     let app = AppState(Arc::new(App {
         write_limits: config.write_limits(),
         screen: config.intake.screen()?,
+        otlp_totals: TenantTotals::default(),
         started_ms: clock.now_ms(),
         metrics: Metrics::new(
             ingester.clone(),

@@ -10,6 +10,8 @@ pub enum Reason {
     NoSamples,
     /// A sum or histogram says what was added since its last point, or does not say since when it counts.
     Temporality,
+    /// A delta of a series that the sender's totals have no room for.
+    DeltaLimit,
     /// No name of a metric or label can be made of a name.
     Name,
     /// A data point or exemplar has no value, or buckets that cannot be.

@@ -39,6 +39,8 @@ pub struct ScreenSettings {
     pub election: Option<ElectionSettings>,
     /// Whether a zero is stored where a counter began.
     pub zeros_at_start: bool,
+    /// Whether OpenTelemetry's deltas are added up, and not refused.
+    pub otlp_deltas: bool,
 }
 
 /// The wishes of all tenants.
@@ -56,6 +58,7 @@ struct Wishes {
     drop_labels: Vec<String>,
     election: Option<ElectionSettings>,
     zeros_at_start: bool,
+    otlp_deltas: bool,
 }
 
 /// What is left of a batch.
@@ -115,6 +118,11 @@ impl Screen {
     /// Whether a tenant wants a zero where a counter began ([`crate::WriteLimits::zeros_at_start`]).
     pub fn wants_zeros_at_start(&self, tenant: &TenantId) -> bool {
         self.wishes(tenant).zeros_at_start
+    }
+
+    /// Whether a tenant wants OpenTelemetry's deltas to be added up.
+    pub fn wants_otlp_deltas(&self, tenant: &TenantId) -> bool {
+        self.wishes(tenant).otlp_deltas
     }
 
     fn wishes(&self, tenant: &TenantId) -> &Wishes {
@@ -239,6 +247,7 @@ impl Wishes {
             drop_labels: settings.drop_labels.clone(),
             election: settings.election.clone(),
             zeros_at_start: settings.zeros_at_start,
+            otlp_deltas: settings.otlp_deltas,
         })
     }
 

@@ -37,6 +37,8 @@ pub struct TenantIntakeConfig {
     pub ha_clusters_max: usize,
     /// Whether a zero is stored at the start timestamps of counters and histograms.
     pub zeros_at_start: bool,
+    /// Whether OpenTelemetry's deltas are added up, and not refused.
+    pub otlp_deltas: bool,
 }
 
 impl Default for TenantIntakeConfig {
@@ -50,6 +52,7 @@ impl Default for TenantIntakeConfig {
             ha_failover_timeout: Duration::from_ms(30_000),
             ha_clusters_max: 100,
             zeros_at_start: false,
+            otlp_deltas: false,
         }
     }
 }
@@ -72,6 +75,7 @@ impl TenantIntakeConfig {
             rules: self.metric_relabel_configs.clone(),
             drop_labels: self.drop_labels.clone(),
             zeros_at_start: self.zeros_at_start,
+            otlp_deltas: self.otlp_deltas,
             election: self.ha_elect.then(|| ElectionSettings {
                 cluster_label: self.ha_cluster_label.clone(),
                 replica_label: self.ha_replica_label.clone(),

@@ -1,7 +1,7 @@
 //! `limits`: what a write may contain, per tenant.
 
 use super::Config;
-use super::quantity::Duration;
+use super::quantity::{Duration, Size};
 use longhaul_ingest::WriteLimits;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub struct LimitsConfig {
     pub exemplars_max: usize,
     /// Metric families of which HELP, TYPE and UNIT are kept.
     pub metadata_max: usize,
+    /// Memory for the totals of OpenTelemetry's deltas.
+    pub otlp_deltas_max: Size,
     /// Buckets of a native histogram; one with more is made coarser.
     pub histogram_buckets_max: usize,
     /// Series of one request.
@@ -53,6 +55,7 @@ impl Default for LimitsConfig {
             series_max: Limit::Unlimited,
             exemplars_max: write.exemplars_max,
             metadata_max: write.metadata_max,
+            otlp_deltas_max: Size::from_bytes(32 << 20),
             histogram_buckets_max: write.histogram_buckets_max,
             series_per_request_max: 100_000,
             samples_per_request_max: 1_000_000,

@@ -4,7 +4,7 @@
 
 mod compactor;
 mod ingest;
-mod intake;
+pub mod intake;
 mod limits;
 mod listeners;
 mod otlp;

@@ -112,6 +112,7 @@ fn cause(reason: Reason) -> Cause {
         Reason::SymbolReference => Cause::SymbolReference,
         Reason::NoSamples => Cause::NoSamples,
         Reason::Temporality => Cause::Temporality,
+        Reason::DeltaLimit => Cause::DeltaLimit,
         Reason::Name => Cause::Name,
         Reason::DataPoint => Cause::DataPoint,
         Reason::Line => Cause::Line,

@@ -13,6 +13,7 @@ mod status;
 
 use crate::app::{App, AppState};
 use crate::config::Config;
+use crate::http::otlp::TenantTotals;
 use crate::http::router;
 use crate::metrics::Metrics;
 use axum::Router;
@@ -103,6 +104,7 @@ impl Server {
         let app = AppState(Arc::new(App {
             write_limits: config.write_limits(),
             screen: config.intake.screen().unwrap(),
+            otlp_totals: TenantTotals::default(),
             started_ms: NOW_MS,
             metrics: Metrics::new(
                 ingester.clone(),

@@ -3,7 +3,7 @@
 use longhaul_model::WriteBatch;
 use longhaul_wire::exposition::{self, Dialect};
 use longhaul_wire::influx::{self, Precision};
-use longhaul_wire::otlp::{self, OtlpSettings};
+use longhaul_wire::otlp::{self, OtlpSettings, RunningTotals};
 use longhaul_wire::remote_write::{self, DecodeLimits, v2};
 use longhaul_wire::{Decoded, WireError};
 
@@ -14,6 +14,8 @@ const LIMITS: DecodeLimits =
 const ITEM_BYTES_MAX: usize = 512;
 /// So does a bucket, with the span that it may have for itself.
 const BUCKET_BYTES_MAX: usize = 64;
+/// Room for totals of deltas: less than a long message can fill.
+const DELTA_BYTES_MAX: usize = 1 << 16;
 /// Longest input: the weight of a message grows with it.
 const INPUT_BYTES_MAX: usize = 1 << 20;
 
@@ -48,6 +50,16 @@ fn open_telemetry(message: &[u8]) -> Result<Decoded, WireError> {
     let custom = otlp::decode(message, &custom, &LIMITS);
     let decoded = otlp::decode(message, &OtlpSettings::default(), &LIMITS);
     assert!(weight.is_ok() || decoded.is_err(), "what can be decoded can be weighed");
+    let mut totals = RunningTotals::new(DELTA_BYTES_MAX);
+    for _ in 0..2 {
+        // Deltas are added up within their room; sent again they change nothing.
+        let (settings, before) = (OtlpSettings::default(), totals.size_bytes());
+        let is_first = totals.is_empty();
+        if let Ok(decoded) = otlp::decode_deltas(message, &settings, &LIMITS, &mut totals, 0) {
+            check(&decoded.batch, message.len());
+        }
+        assert!(totals.size_bytes() <= DELTA_BYTES_MAX && (is_first || totals.size_bytes() == before));
+    }
     if let Ok(decoded) = custom {
         check(&decoded.batch, message.len());
     }

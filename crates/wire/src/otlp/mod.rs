@@ -4,9 +4,13 @@
 //! of OTLP are few and their requests large, and most of the work is in making names and labels. [`names`] and
 //! [`attributes`] make those, [`points`] the series, [`histogram`] native histograms.
 //!
+//! Deltas are refused, or added up where somebody keeps the totals ([`deltas`], [`accumulate`]).
+//!
 //! What cannot be taken is counted by reason, data point by data point; the rest of the request is.
 
+mod accumulate;
 mod attributes;
+mod deltas;
 mod exemplars;
 mod histogram;
 mod json;
@@ -18,6 +22,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use deltas::RunningTotals;
 pub use schema::weigh;
 pub use settings::{OtlpSettings, TranslationStrategy};
 
@@ -29,7 +34,9 @@ use crate::proto::opentelemetry::{
 use crate::refused::{self, Reason, Refused};
 use crate::remote_write::DecodeLimits;
 use crate::{Decoded, WireError};
+use accumulate::Delta;
 use attributes::{LabelMap, ResourceLabels, scope_labels};
+use deltas::{Additions, NotAdded};
 use longhaul_model::{LabelSection, METRIC_NAME, MetricKind};
 use names::NameKind;
 use points::{DataPoint, Point, Refusal};
@@ -51,15 +58,40 @@ pub fn json_to_protobuf(text: &[u8], size_bytes_max: u64) -> Result<bytes::Bytes
     json::to_protobuf(text, size_bytes_max).map(bytes::Bytes::from)
 }
 
-/// Decodes an `ExportMetricsServiceRequest`. What it takes in memory is not bounded by `limits` alone: [`weigh`] it first.
+/// Decodes an `ExportMetricsServiceRequest`; deltas are refused. What it takes in memory is not bounded by `limits` alone:
+/// [`weigh`] it first.
 ///
 /// # Errors
 /// No such message, or more than the limits allow. What is wrong with a data point costs that data point only.
 pub fn decode(message: &[u8], settings: &OtlpSettings, limits: &DecodeLimits) -> Result<Decoded, WireError> {
+    run(message, settings, limits, None)
+}
+
+/// [`decode`], with deltas added to `totals` and stored as what they come to. An error leaves the totals as they were.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_deltas(
+    message: &[u8],
+    settings: &OtlpSettings,
+    limits: &DecodeLimits,
+    totals: &mut RunningTotals,
+    now_ms: i64,
+) -> Result<Decoded, WireError> {
+    run(message, settings, limits, Some(totals.additions(now_ms)))
+}
+
+fn run(
+    message: &[u8],
+    settings: &OtlpSettings,
+    limits: &DecodeLimits,
+    additions: Option<Additions<'_>>,
+) -> Result<Decoded, WireError> {
     let request = ExportMetricsServiceRequest::decode(message)
         .map_err(|error| WireError::Otlp(format!("malformed protobuf: {error}")))?;
     let mut decoder = Decoder {
         settings,
+        additions,
         batch: BatchWriter::new(limits),
         refused: Vec::new(),
         section: Vec::new(),
@@ -69,11 +101,16 @@ pub fn decode(message: &[u8], settings: &OtlpSettings, limits: &DecodeLimits) ->
     for resource in &request.resource_metrics {
         decoder.resource(resource)?;
     }
+    if let Some(additions) = decoder.additions {
+        additions.commit();
+    }
     Ok(Decoded { batch: decoder.batch.finish(), refused: decoder.refused })
 }
 
 struct Decoder<'a> {
     settings: &'a OtlpSettings,
+    /// Where deltas are added up; None if they are not.
+    additions: Option<Additions<'a>>,
     batch: BatchWriter<'a>,
     refused: Vec<Refused>,
     /// A label section in the making; kept for its memory.
@@ -135,7 +172,8 @@ impl Decoder<'_> {
             }
             Data::Summary(_) => (NameKind::Other, MetricKind::Summary, None),
         };
-        if temporality.is_some_and(|it| it != AggregationTemporality::Cumulative as i32) {
+        let is_delta = temporality == Some(AggregationTemporality::Delta as i32) && self.additions.is_some();
+        if !is_delta && temporality.is_some_and(|it| it != AggregationTemporality::Cumulative as i32) {
             self.refuse(Reason::Temporality, count, || format!("metric {:?}", metric.name));
             return Ok(());
         }
@@ -152,6 +190,9 @@ impl Decoder<'_> {
         }
         match data {
             Data::Gauge(it) => self.points(resource, scope, &name, &it.data_points),
+            Data::Sum(it) if is_delta => self.deltas(resource, scope, &name, &it.data_points),
+            Data::Histogram(it) if is_delta => self.deltas(resource, scope, &name, &it.data_points),
+            Data::ExponentialHistogram(it) if is_delta => self.deltas(resource, scope, &name, &it.data_points),
             Data::Sum(it) => self.points(resource, scope, &name, &it.data_points),
             Data::Histogram(it) => self.points(resource, scope, &name, &it.data_points),
             Data::ExponentialHistogram(it) => self.points(resource, scope, &name, &it.data_points),
@@ -167,25 +208,62 @@ impl Decoder<'_> {
         points: &[impl DataPoint],
     ) -> Result<(), WireError> {
         for point in points {
-            let labels = match resource.with(scope, point.attributes(), self.settings) {
-                Ok(labels) => labels,
-                Err(what) => {
-                    self.refuse(Reason::Name, 1, || format!("{what} in a data point of {name:?}"));
-                    continue;
-                }
-            };
-            let of = Point::new(point, name, labels);
-            let t_ms = of.t_ms;
-            match point.write(of, self) {
-                Ok(()) => {
-                    let (earliest, latest) = self.times_ms.unwrap_or((t_ms, t_ms));
-                    self.times_ms = Some((earliest.min(t_ms), latest.max(t_ms)));
-                }
-                Err(Refusal::Point(what)) => {
-                    self.refuse(Reason::DataPoint, 1, || format!("a data point of {name:?}: {what}"));
-                }
-                Err(Refusal::Request(error)) => return Err(error),
+            if let Some(labels) = self.labels_of(resource, scope, name, point) {
+                self.point(point, name, labels)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Data points that are deltas: what each comes to with those before it.
+    fn deltas(
+        &mut self,
+        resource: &ResourceLabels,
+        scope: &LabelMap,
+        name: &str,
+        points: &[impl Delta],
+    ) -> Result<(), WireError> {
+        let mut points: Vec<_> = points.iter().collect();
+        points.sort_by_key(|point| point.times().1);
+        for point in points {
+            let Some(labels) = self.labels_of(resource, scope, name, point) else { continue };
+            self.fill_section(&labels, name, None);
+            let additions = self.additions.as_mut().expect("deltas are added up");
+            match additions.add(&self.section, point) {
+                Ok(total) => self.point(&total, name, labels)?,
+                Err(NotAdded::Point(what)) => {
+                    self.refuse(Reason::DataPoint, 1, || format!("a delta of {name:?}: {what}"));
+                }
+                Err(NotAdded::NoRoom) => self.refuse(Reason::DeltaLimit, 1, || format!("a delta of {name:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The labels of a data point but for the name; one that can have none is refused.
+    fn labels_of(
+        &mut self,
+        resource: &ResourceLabels,
+        scope: &LabelMap,
+        name: &str,
+        point: &impl DataPoint,
+    ) -> Option<LabelMap> {
+        let labels = resource.with(scope, point.attributes(), self.settings);
+        labels.map_err(|what| self.refuse(Reason::Name, 1, || format!("{what} in a data point of {name:?}"))).ok()
+    }
+
+    fn point(&mut self, point: &impl DataPoint, name: &str, labels: LabelMap) -> Result<(), WireError> {
+        let of = Point::new(point, name, labels);
+        let t_ms = of.t_ms;
+        match point.write(of, self) {
+            Ok(()) => {
+                let (earliest, latest) = self.times_ms.unwrap_or((t_ms, t_ms));
+                self.times_ms = Some((earliest.min(t_ms), latest.max(t_ms)));
+            }
+            Err(Refusal::Point(what)) => {
+                self.refuse(Reason::DataPoint, 1, || format!("a data point of {name:?}: {what}"));
+            }
+            Err(Refusal::Request(error)) => return Err(error),
         }
         Ok(())
     }
@@ -213,6 +291,12 @@ impl Decoder<'_> {
 
     /// The labels of the series that was begun last, in canonical form.
     fn labels(&mut self, labels: &LabelMap, name: &str, label: Option<(&str, String)>) -> Result<(), WireError> {
+        self.fill_section(labels, name, label);
+        self.batch.labels(self.section.len(), |buffer| buffer.extend_from_slice(&self.section))
+    }
+
+    /// Makes a label section.
+    fn fill_section(&mut self, labels: &LabelMap, name: &str, label: Option<(&str, String)>) {
         let mut extra = vec![(METRIC_NAME, name)];
         extra.extend(label.as_ref().map(|(name, value)| (*name, value.as_str())));
         let mut extra = extra.into_iter().peekable(); // `__name__` comes before `le` and `quantile`
@@ -231,7 +315,6 @@ impl Decoder<'_> {
             }
         }
         extra.for_each(|(name, value)| push(name, value));
-        self.batch.labels(self.section.len(), |buffer| buffer.extend_from_slice(&self.section))
     }
 
     /// Exemplars of the series that was begun last.

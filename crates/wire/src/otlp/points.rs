@@ -15,7 +15,7 @@ use longhaul_model::{Histogram, STALE_NAN_BITS};
 use std::sync::Arc;
 
 /// `DataPointFlags`: nothing was measured, the series has ended.
-const NO_RECORDED_VALUE: u32 = 1;
+pub(super) const NO_RECORDED_VALUE: u32 = 1;
 
 /// What a data point's series have in common.
 pub(super) struct Point<'a> {
@@ -159,13 +159,8 @@ impl DataPoint for HistogramDataPoint {
     fields!();
 
     fn write(&self, point: Point<'_>, decoder: &mut Decoder<'_>) -> Result<(), Refusal> {
+        self.check_buckets()?;
         let (bounds, counts) = (&self.explicit_bounds, &self.bucket_counts);
-        if !counts.is_empty() && counts.len() != bounds.len() + 1 || counts.is_empty() && !bounds.is_empty() {
-            return Err(format!("{} bounds do not go with {} buckets", bounds.len(), counts.len()).into());
-        }
-        if bounds.iter().any(|bound| bound.is_nan()) || !bounds.is_sorted_by(|before, after| before < after) {
-            return Err("its bounds do not rise".to_owned().into());
-        }
         if decoder.settings.convert_histograms_to_nhcb {
             decoder.batch.buckets(2 * counts.len())?;
             point.histogram(decoder, histogram::custom(self)?, &self.exemplars)?;
@@ -193,6 +188,20 @@ impl DataPoint for HistogramDataPoint {
         }
         let own: Vec<&Exemplar> = exemplars.map(|(_, it)| it).collect();
         point.float(decoder, "_bucket", Some(("le", decimal(f64::INFINITY))), self.count as f64, &own)?;
+        Ok(())
+    }
+}
+
+impl HistogramDataPoint {
+    /// What is wrong with its buckets.
+    pub(super) fn check_buckets(&self) -> Result<(), String> {
+        let (bounds, counts) = (&self.explicit_bounds, &self.bucket_counts);
+        if !counts.is_empty() && counts.len() != bounds.len() + 1 || counts.is_empty() && !bounds.is_empty() {
+            return Err(format!("{} bounds do not go with {} buckets", bounds.len(), counts.len()));
+        }
+        if bounds.iter().any(|bound| bound.is_nan()) || !bounds.is_sorted_by(|before, after| before < after) {
+            return Err("its bounds do not rise".to_owned());
+        }
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The decoder against the vectors of the conformance data, against JSON that says the same, and with hostile messages.
 
+mod deltas;
+
 use super::*;
 use crate::proto::opentelemetry as proto;
 use crate::proto::opentelemetry::any_value::Value as Any;

@@ -6,6 +6,7 @@
 
 mod over_grpc;
 mod over_http;
+mod totals;
 
 use crate::app::App;
 use crate::http::intake::{self, IntakeError};
@@ -14,10 +15,11 @@ use axum::http::StatusCode;
 use longhaul_ingest::Inflight;
 use longhaul_model::TenantId;
 use longhaul_wire::proto::opentelemetry::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
-use longhaul_wire::{WireError, otlp};
+use longhaul_wire::{Decoded, WireError, otlp};
 
 pub(crate) use over_grpc::routes as grpc_routes;
 pub(crate) use over_http::routes;
+pub(crate) use totals::TenantTotals;
 
 /// How many times the longest body a message may take in memory while it is decoded.
 const WEIGHT_PER_BYTE_MAX: u64 = 8;
@@ -66,6 +68,15 @@ impl From<WireError> for Refused {
     }
 }
 
+fn decode(app: &App, tenant: &TenantId, message: &[u8]) -> Result<Decoded, WireError> {
+    let (settings, limits) = (app.config.otlp.settings(), intake::limits(app));
+    if !app.screen.wants_otlp_deltas(tenant) {
+        return otlp::decode(message, &settings, &limits);
+    }
+    let totals = app.otlp_totals.of(tenant, app.config.limits.otlp_deltas_max.bytes as usize);
+    otlp::decode_deltas(message, &settings, &limits, &mut totals.lock(), app.clock.now_ms())
+}
+
 /// Stores the metrics of a message, which is not compressed any more. `reserved` is the memory of its body.
 async fn store(
     app: &App,
@@ -81,7 +92,7 @@ async fn store(
         return Err(WireError::TooLarge { size_bytes: weight_bytes, size_bytes_max }.into());
     }
     let weight_reserved = app.ingester.admit(weight_bytes).map_err(IntakeError::from)?;
-    let decoded = otlp::decode(&message, &app.config.otlp.settings(), &intake::limits(app))?;
+    let decoded = decode(app, tenant, &message)?;
     drop((reserved, weight_reserved)); // from here on the batch has a reservation of its own
     let stored = intake::store(app, tenant, decoded).await?;
     let causes = stored.refusals.causes().iter();

@@ -2,7 +2,8 @@
 //! and the answers to what cannot be stored.
 
 use super::{Answer, NOW_MS, Server};
-use crate::config::{AuthMode, Config};
+use crate::config::intake::TenantIntakeConfig;
+use crate::config::{AuthConfig, AuthMode, Config};
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
@@ -167,6 +168,33 @@ async fn exponential_histograms_are_queried_as_native_ones() {
     let value = &stored[0]["histograms"][0][1];
     assert_eq!((&value["count"], &value["sum"]), (&json!("3"), &json!("6")));
     assert_eq!(value["buckets"], json!([[0, "1", "2", "1"], [0, "2", "4", "2"]]));
+}
+
+#[tokio::test]
+async fn deltas_are_added_up_for_tenants_that_want_them() {
+    let mut config = Config { auth: AuthConfig { mode: AuthMode::Header, insecure_bind: false }, ..Config::default() };
+    let wish = TenantIntakeConfig { otlp_deltas: true, zeros_at_start: true, ..TenantIntakeConfig::default() };
+    config.intake.tenants.insert("adds".to_owned(), wish);
+    let server = Server::start(config).await;
+    let minute_ns = 60_000_000_000;
+    for (minutes_ago, amount) in [(2, 5.0), (1, 4.0), (1, 4.0), (0, 1.0)] {
+        let mut sent = points(amount);
+        sent[0].time_unix_nano = NOW_NS - minutes_ago * minute_ns;
+        sent[0].start_time_unix_nano = sent[0].time_unix_nano - minute_ns;
+        let sum = Sum {
+            data_points: sent,
+            aggregation_temporality: AggregationTemporality::Delta as i32,
+            is_monotonic: true,
+        };
+        let body = request(vec![metric("paid", Data::Sum(sum))]).encode_to_vec();
+        assert_eq!(server.otlp("adds", PROTOBUF, "", body.clone()).await.status, StatusCode::OK);
+        assert_eq!(server.otlp("refuses", PROTOBUF, "", body).await.status, StatusCode::BAD_REQUEST);
+    }
+    let stored = server.everything("adds").await;
+    let values: Vec<&str> =
+        stored[0]["values"].as_array().unwrap().iter().map(|sample| sample[1].as_str().unwrap()).collect();
+    assert_eq!(values, ["0", "5", "9", "10"], "{stored:?}");
+    assert!(server.everything("refuses").await.is_empty());
 }
 
 #[tokio::test]
