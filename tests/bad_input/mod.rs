@@ -168,7 +168,8 @@ fn check_bits(dir: &std::path::Path, now_ms: i64) {
 async fn caps_and_limits_hold_and_known_series_are_still_written() {
     const LIMITS: &str = "self_scrape: {enabled: false}\n\
         http: {body_max: 64KiB, decoded_max: 128KiB}\n\
-        limits: {series_max: 3, retention: 1h, series_per_request_max: 100, samples_per_request_max: 200}\n";
+        retention: {defaults: {raw: 1h}}\n\
+        limits: {series_max: 3, series_per_request_max: 100, samples_per_request_max: 200}\n";
     let dir = tempfile::tempdir().unwrap();
     let mut server = Longhaul::configured(dir.path(), LIMITS).await;
     let client = Client::new(&server.url);

@@ -34,6 +34,13 @@ impl Block {
         Self { inner: self.inner.clone(), deleted }
     }
 
+    /// The same block without what `tombstones` are about either.
+    #[must_use]
+    pub fn also_without(&self, tombstones: impl IntoIterator<Item = Arc<Tombstone>>) -> Self {
+        let before = self.deleted.iter().flat_map(|deleted| deleted.tombstones.iter().cloned());
+        self.without(before.chain(tombstones).collect())
+    }
+
     /// Takes the series out of `ordinals` that are deleted as a whole; returns the tombstones that are about some of the
     /// rest.
     pub(crate) fn leave_out_deleted(&self, ordinals: &mut RoaringBitmap) -> Result<Vec<Arc<Tombstone>>> {

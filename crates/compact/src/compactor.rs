@@ -3,9 +3,10 @@
 use crate::error::CompactError;
 use crate::job::{self, Done, Outcome};
 use crate::metrics::{CompactMetrics, TenantState};
-use crate::plan::{Job, plan, plan_rewrites};
+use crate::plan::{Job, plan_all, plan_rewrites};
 use crate::projection::Projected;
 use crate::report::{CompactReport, Failure, Quarantine};
+use crate::retain::{Expired, LookedInto};
 use crate::settings::CompactSettings;
 use crate::work_dir::WorkDir;
 use futures::{FutureExt, StreamExt};
@@ -31,8 +32,8 @@ const TENANTS_AT_ONCE: usize = 16;
 /// Is given every version of a manifest that a compactor commits, so that queries of its process see it at once.
 pub type Publish = Arc<dyn Fn(&TenantId, Arc<Manifest>) + Send + Sync>;
 
-/// What there is to do, by a manifest, the time and the settings.
-type Plan = fn(&Manifest, i64, &CompactSettings) -> Vec<Job>;
+/// What there is to do, by a manifest, the blocks with series that are kept no more, the time and the settings.
+type Plan = fn(&Manifest, &Expired, i64, &CompactSettings) -> Vec<Job>;
 
 /// What a compactor is made from.
 pub struct CompactorParts {
@@ -67,13 +68,15 @@ pub(crate) struct Inner {
     pub(crate) closing: AtomicBool,
     store: Store,
     publish: Publish,
-    metrics: Arc<CompactMetrics>,
+    pub(crate) metrics: Arc<CompactMetrics>,
     /// Jobs that may still begin.
     slots: Semaphore,
     /// Held by a run: two of one process would do the same work.
     running: tokio::sync::Mutex<()>,
     /// The manifests as this compactor knows them.
     pub(crate) known: Mutex<BTreeMap<TenantId, Arc<Manifest>>>,
+    /// What has been found out about retention.
+    pub(crate) looked_into: LookedInto,
     /// What of them has been projected.
     pub(crate) projected: Mutex<BTreeMap<TenantId, Projected>>,
 }
@@ -96,6 +99,7 @@ impl Compactor {
             slots,
             running: tokio::sync::Mutex::default(),
             known: Mutex::default(),
+            looked_into: Mutex::default(),
             projected: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -110,7 +114,7 @@ impl Compactor {
                 Some(tenant) => BTreeSet::from([tenant]),
                 None => TenantStore::tenants(&inner.store).await?.into_iter().collect(),
             };
-            Ok(inner.run(&tenants, plan).await)
+            Ok(inner.run(&tenants, plan_all).await)
         })
         .await
     }
@@ -137,7 +141,7 @@ impl Compactor {
                 }
             }
             // A panic is a bug, which its own message reports; it must not end the loop, which serves all tenants.
-            if AssertUnwindSafe(inner.run(&tenants, plan)).catch_unwind().await.is_err() {
+            if AssertUnwindSafe(inner.run(&tenants, plan_all)).catch_unwind().await.is_err() {
                 tracing::error!("a run of the compactor panicked; the next one comes as always");
             }
         }
@@ -209,7 +213,9 @@ impl Inner {
         let mut failed: HashSet<Vec<BlockId>> = HashSet::new();
         for _ in 0..PLANS_MAX {
             let Some(manifest) = self.newest(store).await? else { break };
-            let mut jobs = plan(&manifest, self.clock.now_ms(), &self.settings);
+            let Some(manifest) = self.retire_past(store, manifest, report).await? else { continue };
+            let expired = self.find_expired(store, &manifest).await;
+            let mut jobs = plan(&manifest, &expired, self.clock.now_ms(), &self.settings);
             self.note_state(tenant, &manifest, &jobs);
             jobs.retain(|job| !failed.contains(&job.inputs));
             if jobs.is_empty() || self.closing.load(Relaxed) {
@@ -324,7 +330,7 @@ impl Inner {
     }
 
     /// Remembers a manifest, and hands it on, unless a newer one is known.
-    fn learn(&self, tenant: &TenantId, manifest: Arc<Manifest>) {
+    pub(crate) fn learn(&self, tenant: &TenantId, manifest: Arc<Manifest>) {
         let mut known = self.known.lock();
         if known.get(tenant).is_none_or(|known| known.version < manifest.version) {
             known.insert(tenant.clone(), manifest.clone());

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// Who commits, for people who read a manifest.
-const AUTHOR: &str = "compactor";
+pub(crate) const AUTHOR: &str = "compactor";
 
 /// What became of a job.
 #[derive(Debug)]
@@ -77,8 +77,12 @@ pub(crate) async fn run(
     check_space(inner, lives.iter().map(|live| live.size_bytes).sum())?;
     let worked = {
         let (inner, store, handle) = (inner.clone(), store.clone(), Handle::current());
-        let deleted = lives.iter().map(|live| base.tombstones_of(live, &[]));
-        let lives: Vec<_> = lives.iter().cloned().zip(deleted).collect();
+        let past = inner.settings.retentions.of(store.tenant()).past(inner.clock.now_ms());
+        let gone = lives.iter().map(|live| {
+            let past = past.iter().filter(|past| live.resolution_ms == 0 && past.range.overlaps(&live.range));
+            [base.tombstones_of(live, &[]), past.cloned().collect()].concat()
+        });
+        let lives: Vec<_> = lives.iter().cloned().zip(gone).collect();
         blocking(move || work(&inner, &store, lives, &handle)).await?
     };
     let (merged, outputs) = match worked {

@@ -30,8 +30,10 @@ pub struct CompactMetrics {
     pub samples_out: AtomicU64,
     /// Samples that were dropped because another one at the same time takes precedence.
     pub samples_duplicate: AtomicU64,
-    /// Samples that were left out because they had been deleted; they do not count as having come in.
+    /// Samples that were left out because they had been deleted or are kept no more; they do not count as having come in.
     pub samples_deleted: AtomicU64,
+    /// Blocks that were retired since nothing in them is kept any longer.
+    pub blocks_past: AtomicU64,
     /// Blocks that could not be read and were dropped for the sake of a deletion.
     pub blocks_dropped: AtomicU64,
     /// Nanoseconds that jobs took, failed ones included.

@@ -10,6 +10,7 @@
 
 mod rewrite;
 
+use crate::retain::Expired;
 use crate::settings::CompactSettings;
 use longhaul_bucket::{LiveBlock, Manifest, Precedence};
 use longhaul_model::{BlockId, TimeRange};
@@ -36,12 +37,23 @@ pub struct Job {
 /// Plans what is merged; overlaps first, then what has waited longest. Quarantined blocks are left out, and so is what
 /// may still be added to soon.
 pub fn plan(manifest: &Manifest, now_ms: i64, settings: &CompactSettings) -> Vec<Job> {
-    plan_with(manifest, now_ms, settings, |planner| planner.plan())
+    plan_all(manifest, &Expired::new(), now_ms, settings)
 }
 
-/// Plans the rewrite of all blocks that deletions list, however young these are; nothing else.
-pub fn plan_rewrites(manifest: &Manifest, now_ms: i64, settings: &CompactSettings) -> Vec<Job> {
-    plan_with(manifest, now_ms, settings, |planner| {
+/// The same, and what is rewritten for the sake of series that are kept no more.
+pub(crate) fn plan_all(manifest: &Manifest, expired: &Expired, now_ms: i64, settings: &CompactSettings) -> Vec<Job> {
+    plan_with(manifest, expired, now_ms, settings, |planner| planner.plan())
+}
+
+/// Plans the rewrite of all blocks that deletions list, or that hold series which are kept no more, since however short a time;
+/// nothing else.
+pub(crate) fn plan_rewrites(
+    manifest: &Manifest,
+    expired: &Expired,
+    now_ms: i64,
+    settings: &CompactSettings,
+) -> Vec<Job> {
+    plan_with(manifest, expired, now_ms, settings, |planner| {
         let mut jobs = Jobs::default();
         planner.add_all_rewrites(&mut jobs);
         jobs.by_start.into_values().collect()
@@ -50,15 +62,21 @@ pub fn plan_rewrites(manifest: &Manifest, now_ms: i64, settings: &CompactSetting
 
 fn plan_with(
     manifest: &Manifest,
+    expired: &Expired,
     now_ms: i64,
     settings: &CompactSettings,
     plan: impl Fn(&Planner<'_>) -> Vec<Job>,
 ) -> Vec<Job> {
     let resolutions: BTreeSet<i64> = manifest.blocks.iter().map(|block| block.resolution_ms).collect();
     let quarantined: HashSet<BlockId> = manifest.quarantined.iter().map(|block| block.id).collect();
+    let mut listed = listed(manifest);
+    for (id, since_ms) in expired {
+        let first = listed.entry(*id).or_insert(*since_ms);
+        *first = (*since_ms).min(*first);
+    }
     let mut jobs = Vec::new();
     for resolution_ms in resolutions {
-        let planner = Planner::new(manifest, resolution_ms, &quarantined, now_ms, settings);
+        let planner = Planner::new(manifest, resolution_ms, &quarantined, &listed, now_ms, settings);
         jobs.extend(plan(&planner));
     }
     jobs.sort_by_key(|job| (Reverse(job.overlap), job.due_ms, job.range));
@@ -73,8 +91,8 @@ struct Planner<'a> {
     ends_ms: Vec<i64>,
     /// Whether each may be an input.
     usable: Vec<bool>,
-    /// Those that deletions list, with when the oldest of these was asked for, ms since the epoch.
-    listed: HashMap<BlockId, i64>,
+    /// Those that hold what is deleted or kept no more, with the first moment from which that was so, ms since the epoch.
+    listed: &'a HashMap<BlockId, i64>,
     /// The latest start of any block of the tenant.
     newest_start_ms: i64,
     /// Whether blocks that overlap can be merged: chunks of aggregates cannot.
@@ -88,6 +106,7 @@ impl<'a> Planner<'a> {
         manifest: &'a Manifest,
         resolution_ms: i64,
         quarantined: &HashSet<BlockId>,
+        listed: &'a HashMap<BlockId, i64>,
         now_ms: i64,
         settings: &'a CompactSettings,
     ) -> Self {
@@ -106,7 +125,7 @@ impl<'a> Planner<'a> {
         Self {
             ends_ms,
             usable,
-            listed: listed(manifest),
+            listed,
             newest_start_ms: manifest.blocks.iter().map(|block| block.range.start_ms).max().unwrap_or(i64::MIN),
             merges_overlaps: resolution_ms == 0,
             blocks,

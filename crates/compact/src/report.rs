@@ -24,8 +24,10 @@ pub struct CompactReport {
     pub samples_out: u64,
     /// Samples that were dropped because another one at the same time takes precedence.
     pub samples_duplicate: u64,
-    /// Samples that were left out because they had been deleted; they do not count as having come in.
+    /// Samples that were left out because they had been deleted or are kept no more; they do not count as having come in.
     pub samples_deleted: u64,
+    /// Blocks that were retired since nothing in them is kept any longer.
+    pub blocks_past: u64,
     /// Blocks that were found unreadable and are left alone from now on.
     pub quarantined: Vec<Quarantine>,
     /// Blocks that could not be read and were dropped for the sake of a deletion that had waited for them long enough.

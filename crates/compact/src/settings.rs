@@ -1,5 +1,7 @@
 //! What an operator can set about compaction; every number has a unit and a reason.
 
+use longhaul_model::Retentions;
+
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -31,6 +33,8 @@ pub struct CompactSettings {
     /// A quarantined block that keeps a deletion from ending is dropped this long after the deadline, ms, with whatever
     /// else is in it: it could not be read all that time, and what is deleted must not stay for good.
     pub delete_unreadable_ms: i64,
+    /// How long samples are kept.
+    pub retentions: Retentions,
     /// Blocks of one job: each of them is open, with its buffers.
     pub inputs_max: usize,
     /// Bytes of the inputs of one job: the output needs as much local disk, and work that is lost in a crash is bounded.
@@ -70,6 +74,7 @@ impl Default for CompactSettings {
             late_wait_ms: DAY_MS,
             delete_deadline_ms: DAY_MS,
             delete_unreadable_ms: 30 * DAY_MS,
+            retentions: Retentions::default(),
             inputs_max: 64,
             job_bytes_max: 32 * GIB,
             series_per_block_max: 4_000_000,

@@ -106,7 +106,7 @@ impl Cause {
             Self::LabelValueTooLong => "a label value is longer than `limits.label_value_bytes_max` allows",
             Self::LabelSetTooLarge => "the labels together are larger than `limits.label_set_bytes_max` allows",
             Self::TooFarInFuture => "the timestamp is further ahead of now than `limits.future_max` allows",
-            Self::TooOld => "the timestamp is older than `limits.retention` or `limits.out_of_order_max_age` allows",
+            Self::TooOld => "the timestamp is older than `retention` or `limits.out_of_order_max_age` allows",
             Self::TooManyClusters => {
                 "the tenant's replicas name more clusters than `intake` allows it (`ha_clusters_max`)"
             }
@@ -121,7 +121,7 @@ impl Cause {
             }
             Self::ExemplarTime => {
                 "the timestamp of an exemplar is further ahead of now than `limits.future_max` allows, or older than \
-                 `limits.retention` or `limits.out_of_order_max_age` do"
+                 `retention` or `limits.out_of_order_max_age` do"
             }
             Self::ExemplarLabels => "the labels of an exemplar are not UTF-8, or have an empty name or one twice",
             Self::ExemplarLabelsTooLong => "the labels of an exemplar have more than 128 characters",

@@ -1,5 +1,6 @@
 //! The exemplars of a selection, from head, parts and blocks: a union, in which each stands once.
 
+use crate::past::Past;
 use crate::view::{TenantSource, blocking, storage};
 use longhaul_model::{Exemplar, Labels, Matcher, TimeRange};
 use longhaul_promql::{Budget, Held, QueryError};
@@ -29,9 +30,11 @@ impl TenantSource {
         let (source, budget) = (self.clone(), budget.clone());
         blocking(move |handle| {
             let sources = source.open(range, handle)?;
+            let past = Past::of(&source.view.past, range);
             let mut found = Found::new(&budget);
             for matchers in &selectors {
-                for (series, exemplar) in sources.head.exemplars(matchers, range) {
+                let in_head = sources.head.exemplars(matchers, range).into_iter();
+                for (series, exemplar) in in_head.filter(|(series, exemplar)| past.keeps(series, exemplar)) {
                     if let Err(error) = found.add(series, exemplar) {
                         return Ok(Err(error));
                     }

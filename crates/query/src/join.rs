@@ -2,6 +2,7 @@
 //!
 //! Who cuts compares a few labels a batch; who reads a batch joins its series, checks their chunks and makes their labels.
 
+use crate::past::Past;
 use crate::view::{TenantSource, blocking, storage};
 use longhaul_block::{Block, BlockSeries, FetchedSeries};
 use longhaul_chunk::SeriesChunks;
@@ -23,7 +24,7 @@ pub(crate) enum Lane {
     /// A block of the bucket, or a local one.
     Block(BlockLane),
     /// The head.
-    Head(Arc<HeadSeries>, Range<usize>),
+    Head(Arc<HeadSeries>, Past, Range<usize>),
 }
 
 /// A block's stretches one after the other. While one is being cut, the next one is fetched.
@@ -41,7 +42,7 @@ type Fetching = Result<Option<(FetchedSeries, Option<BlockSeries>)>, SourceError
 /// Series of one source.
 pub(crate) enum Piece {
     Block(Arc<Block>, Arc<FetchedSeries>, Range<usize>),
-    Head(Arc<HeadSeries>, Range<usize>),
+    Head(Arc<HeadSeries>, Past, Range<usize>),
 }
 
 /// Everything that has series of `matchers` in `range`, in rising precedence, the head last. Blocks look them up and
@@ -51,6 +52,7 @@ pub(crate) async fn lanes(
     matchers: &[Matcher],
     range: TimeRange,
     head: HeadSeries,
+    past: Past,
 ) -> Result<Vec<Lane>, SourceError> {
     let opened = source.clone();
     let blocks = blocking(move |handle| Ok(opened.open(range, handle)?.blocks)).await?;
@@ -58,7 +60,7 @@ pub(crate) async fn lanes(
     let round_bytes = round_bytes.clamp(BLOCK_ROUND_BYTES.0, BLOCK_ROUND_BYTES.1);
     let matchers: Arc<[Matcher]> = matchers.into();
     let of_block = |block| Lane::of_block(block, matchers.clone(), range, round_bytes);
-    Ok(blocks.into_iter().map(of_block).chain([Lane::of_head(head)]).collect())
+    Ok(blocks.into_iter().map(of_block).chain([Lane::of_head(head, past)]).collect())
 }
 
 /// The series with the least labels among those that `lanes` still have: of each lane at most `series_max`. Nothing at
@@ -105,7 +107,7 @@ fn join(older: Vec<SeriesChunks>, newer: Vec<SeriesChunks>) -> Vec<SeriesChunks>
 impl Piece {
     fn read(self) -> Result<Vec<SeriesChunks>, SourceError> {
         match self {
-            Self::Head(head, range) => Ok(head.batch(range)),
+            Self::Head(head, past, range) => past.leave_out(head.batch(range)),
             Self::Block(block, stretch, range) => {
                 let series = range.filter_map(|index| stretch.read(index).transpose());
                 series.collect::<Result<_, _>>().map_err(|error| storage(&block, error))
@@ -130,9 +132,9 @@ impl Lane {
         Self::Block(BlockLane { block, stretch: None, rest: 0..0, next: Some(first) })
     }
 
-    fn of_head(head: HeadSeries) -> Self {
+    fn of_head(head: HeadSeries, past: Past) -> Self {
         let all = 0..head.len();
-        Self::Head(Arc::new(head), all)
+        Self::Head(Arc::new(head), past, all)
     }
 
     /// Waits for series, if all that were there have been cut off.
@@ -146,7 +148,9 @@ impl Lane {
     /// The last series up to which the lane gives all that it has; None if it gives everything.
     fn bound(&self, series_max: usize) -> Option<Labels> {
         match self {
-            Self::Head(head, rest) => (rest.len() > series_max).then(|| head.order_labels(rest.start + series_max - 1)),
+            Self::Head(head, _, rest) => {
+                (rest.len() > series_max).then(|| head.order_labels(rest.start + series_max - 1))
+            }
             Self::Block(lane) => {
                 let stretch = lane.stretch.as_ref()?;
                 let given = lane.rest.len().min(series_max);
@@ -159,10 +163,10 @@ impl Lane {
     /// Cuts off the series up to `bound`, which are at most `series_max`.
     fn take(&mut self, bound: Option<&Labels>, series_max: usize) -> Option<Piece> {
         match self {
-            Self::Head(head, rest) => {
+            Self::Head(head, past, rest) => {
                 let taken =
                     cut_off(rest, series_max, |index| bound.is_none_or(|bound| head.order_labels(index) <= *bound));
-                (!taken.is_empty()).then(|| Piece::Head(head.clone(), taken))
+                (!taken.is_empty()).then(|| Piece::Head(head.clone(), past.clone(), taken))
             }
             Self::Block(lane) => {
                 let stretch = lane.stretch.as_ref()?;

@@ -72,10 +72,11 @@ impl TenantSource {
 
     async fn look_up<T: Ord + Send + 'static>(
         &self,
-        request: LabelRequest,
+        mut request: LabelRequest,
         collect: impl FnOnce(&Sources, &LabelRequest, &mut BTreeSet<T>) -> Result<(), SourceError> + Send + 'static,
     ) -> Result<Vec<T>, SourceError> {
         let source = self.clone();
+        request.range = self.kept_of(request.range);
         blocking(move |handle| {
             let sources = source.open(request.range, handle)?;
             let mut found = BTreeSet::new();

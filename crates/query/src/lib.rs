@@ -11,6 +11,7 @@ mod exemplars;
 mod join;
 mod labels;
 mod newest;
+mod past;
 mod pick;
 mod read;
 mod select;

@@ -1,6 +1,7 @@
 //! Selections: the series of head, parts and blocks joined by their labels, pulled in batches.
 
 use crate::join::{self, Lane};
+use crate::past::Past;
 use crate::view::TenantSource;
 use async_trait::async_trait;
 use longhaul_chunk::SeriesChunks;
@@ -16,20 +17,24 @@ const BATCH: usize = 512;
 impl SeriesSource for TenantSource {
     async fn select(&self, request: &SelectRequest) -> Result<Box<dyn SeriesSet>, SourceError> {
         // The head first: what leaves it from here on is readable elsewhere, and the view has pinned that.
-        let mut head = self.view.head.pin(&request.matchers, request.range);
+        let range = self.kept_of(request.range);
+        let mut head = self.view.head.pin(&request.matchers, range);
+        let past = Past::of(&self.view.past, range);
         let missing = self.view.missing.clone();
         if request.newest_only {
             head.newest_only();
         }
-        if self.is_head_only(request.range) {
-            // What is joined with other sources is joined by all its labels.
-            if let LabelsWanted::Only(names) = &request.labels {
+        if self.is_head_only(range) {
+            // What is joined with other sources is joined by all its labels, and by those it is said what is kept.
+            if let LabelsWanted::Only(names) = &request.labels
+                && past.is_empty()
+            {
                 let names: Vec<&str> = names.iter().map(String::as_str).chain([METRIC_NAME]).collect();
                 head.project(&names, &["__type__", "__unit__"]);
             }
-            return Ok(Box::new(HeadSet { head: Arc::new(head), next: 0, missing }));
+            return Ok(Box::new(HeadSet { head: Arc::new(head), past, next: 0, missing }));
         }
-        let lanes = join::lanes(self, &request.matchers, request.range, head).await?;
+        let lanes = join::lanes(self, &request.matchers, range, head, past).await?;
         Ok(Box::new(JoinedSet { lanes, missing }))
     }
 }
@@ -37,6 +42,7 @@ impl SeriesSource for TenantSource {
 /// The answer of the head alone.
 struct HeadSet {
     head: Arc<HeadSeries>,
+    past: Past,
     next: usize,
     missing: Vec<String>,
 }
@@ -48,10 +54,10 @@ impl SeriesSet for HeadSet {
     }
 
     async fn unread_batch(&mut self, series_max: usize) -> Result<Option<UnreadBatch>, SourceError> {
-        let (head, begin) = (Arc::clone(&self.head), self.next);
+        let (head, past, begin) = (Arc::clone(&self.head), self.past.clone(), self.next);
         self.next = head.len().min(begin + series_max);
         let indexes = begin..self.next;
-        Ok((!indexes.is_empty()).then(|| -> UnreadBatch { Box::new(move || Ok(head.batch(indexes))) }))
+        Ok((!indexes.is_empty()).then(|| -> UnreadBatch { Box::new(move || past.leave_out(head.batch(indexes))) }))
     }
 
     fn warnings(&self) -> Vec<String> {

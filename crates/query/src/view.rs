@@ -5,7 +5,7 @@ use crate::pick;
 use longhaul_block::Block;
 use longhaul_bucket::{Deletion, Manifest, TenantStore};
 use longhaul_head::Head;
-use longhaul_model::TimeRange;
+use longhaul_model::{TimeRange, Tombstone};
 use longhaul_promql::source::SourceError;
 use std::any::Any;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct TenantView {
     pub parts: Vec<Arc<Block>>,
     /// Deletions that the manifest may not have yet. The head has lost what they are about.
     pub new_deletions: Vec<Arc<Deletion>>,
+    /// What is kept no more.
+    pub past: Vec<Arc<Tombstone>>,
     /// The blocks in the bucket.
     pub manifest: Arc<Manifest>,
     /// Where they lie.
@@ -49,6 +51,13 @@ impl TenantSource {
         Self { view: Arc::new(view), blocks }
     }
 
+    /// The part of `range` of which anything is kept.
+    pub(crate) fn kept_of(&self, range: TimeRange) -> TimeRange {
+        let of_all = self.view.past.iter().filter(|past| past.matchers.is_empty());
+        let start_ms = of_all.map(|past| past.range.end_ms).max().unwrap_or(range.start_ms);
+        TimeRange::new(range.start_ms.max(start_ms), range.end_ms)
+    }
+
     /// Whether nothing but the head can answer for `range`, so that no thread has to block.
     pub(crate) fn is_head_only(&self, range: TimeRange) -> bool {
         self.view.manifest.blocks_in(range).next().is_none() && self.local(range).next().is_none()
@@ -57,7 +66,7 @@ impl TenantSource {
     /// Opens what may hold samples of `range`. A block that should be there and cannot be opened is an error, never a
     /// gap. Blocks the thread.
     pub(crate) fn open(&self, range: TimeRange, handle: &Handle) -> Result<Sources, SourceError> {
-        let view = &self.view;
+        let (view, range) = (&self.view, self.kept_of(range));
         let mut blocks = Vec::new();
         for (block, deleted) in pick::blocks(&view.manifest, &view.new_deletions, range) {
             let opened = self.blocks.open(&view.store, block, handle);
@@ -65,6 +74,11 @@ impl TenantSource {
             blocks.push(if deleted.is_empty() { opened } else { Arc::new(opened.without(deleted)) });
         }
         blocks.extend(self.local(range).map(|part| self.blocks.local(part)));
+        for block in &mut blocks {
+            if view.past.iter().any(|past| past.range.overlaps(&block.meta().range())) {
+                *block = Arc::new(block.also_without(view.past.iter().cloned()));
+            }
+        }
         Ok(Sources { blocks, head: view.head.clone() })
     }
 

@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 use longhaul_bucket::BucketError;
 use longhaul_compact::{Collector, Compactor};
 use longhaul_ingest::{Ingester, Pin, Screen, WriteLimits};
-use longhaul_model::{Clock, TenantId};
+use longhaul_model::{Clock, Retentions, TenantId};
 use longhaul_promql::engine::Engine;
 use longhaul_query::{BlockCache, TenantSource, TenantView};
 use std::ops::Deref;
@@ -21,7 +21,10 @@ pub(crate) struct AppState(pub(crate) Arc<App>);
 /// The running program.
 pub(crate) struct App {
     pub(crate) config: Config,
-    pub(crate) write_limits: WriteLimits,
+    /// Of all tenants; see [`App::write_limits`].
+    pub(crate) common_limits: WriteLimits,
+    /// How long samples are kept.
+    pub(crate) retentions: Retentions,
     /// What of a write its tenant wants.
     pub(crate) screen: Screen,
     /// What the deltas of OpenTelemetry's senders come to.
@@ -47,6 +50,11 @@ impl Deref for AppState {
 }
 
 impl App {
+    /// What a write of a tenant may contain.
+    pub(crate) fn write_limits(&self, tenant: &TenantId) -> WriteLimits {
+        WriteLimits { retention_ms: self.retentions.of(tenant).raw_ms, ..self.common_limits.clone() }
+    }
+
     /// Waits until one more query may run.
     pub(crate) async fn query_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         self.query_slots.clone().acquire_owned().await.map_err(|_| ApiError::internal("shutting down"))
@@ -70,6 +78,7 @@ impl App {
             head,
             parts: part_blocks,
             new_deletions,
+            past: self.retentions.of(tenant).past(self.clock.now_ms()),
             manifest,
             store,
             missing,

@@ -181,7 +181,12 @@ impl Collector for CompactCollector {
             ("compaction_input_samples", "Samples that compactions read", &metrics.samples_in),
             ("compaction_output_samples", "Samples that compactions wrote", &metrics.samples_out),
             ("compaction_duplicate_samples", "Samples that a later one replaced", &metrics.samples_duplicate),
-            ("compaction_deleted_samples", "Samples that had been deleted", &metrics.samples_deleted),
+            (
+                "compaction_deleted_samples",
+                "Samples that had been deleted or are kept no more",
+                &metrics.samples_deleted,
+            ),
+            ("compaction_past_blocks", "Blocks of which nothing is kept any longer", &metrics.blocks_past),
             ("compaction_dropped_blocks", "Unreadable blocks that a deletion waited for", &metrics.blocks_dropped),
         ];
         for (name, help, value) in counters {

@@ -14,7 +14,7 @@ pub(crate) async fn run(app: Arc<App>, tenant: TenantId) {
     loop {
         ticks.tick().await;
         let batch = batch_of(&app.metrics.render(), &instance, app.clock.now_ms());
-        match app.ingester.write(&tenant, &batch, &app.write_limits).await {
+        match app.ingester.write(&tenant, &batch, &app.write_limits(&tenant)).await {
             Ok(report) if report.refusals.is_empty() => {}
             Ok(report) => tracing::warn!(message = report.refusals.message(report.stored), "own metrics were refused"),
             Err(error) => tracing::warn!(%error, "own metrics could not be stored"),

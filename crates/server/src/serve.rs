@@ -71,7 +71,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         Arc::new(move |tenant, manifest| ingester.publish_manifest(tenant, manifest))
     };
     let compactor = Compactor::open(CompactorParts {
-        settings: config.compact_settings(),
+        settings: config.compact_settings()?,
         work_dir: config.data_dir.join("compact"),
         fs: Arc::new(RealFs),
         store: store.clone(),
@@ -98,7 +98,8 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     let queries_max = config.query.concurrent_max;
     let query_slots = Arc::new(Semaphore::new(queries_max));
     let app = AppState(Arc::new(App {
-        write_limits: config.write_limits(),
+        common_limits: config.write_limits(),
+        retentions: config.retention.retentions()?,
         screen: config.intake.screen()?,
         otlp_totals: TenantTotals::default(),
         started_ms: clock.now_ms(),
@@ -178,7 +179,7 @@ pub(crate) async fn compact(config: Config, tenant: Option<TenantId>) -> Result<
     let ids = Arc::new(system_ids());
     let (_, store) = open_bucket(&config, &ids).await?;
     let compactor = Compactor::open(CompactorParts {
-        settings: config.compact_settings(),
+        settings: config.compact_settings()?,
         work_dir: config.data_dir.join("compact-once"), // a server may use the data directory
         fs: Arc::new(RealFs),
         store: store.clone(),

@@ -178,13 +178,13 @@ fn a_deletion_waits_for_merges_until_its_deadline() {
     assert_eq!(at(&manifest, 13), [vec![20], all.clone()], "the merge takes it along");
     assert_eq!(at(&manifest, 23), [vec![20], all]);
     assert_eq!(at(&manifest, 24), [[3], [20]], "it waits for no merge, which might fail");
-    assert_eq!(numbers(&plan_rewrites(&manifest, HOUR_MS, &settings)), [[3], [20]]);
+    assert_eq!(numbers(&plan_rewrites(&manifest, &Expired::new(), HOUR_MS, &settings)), [[3], [20]]);
     // Quarantined ones are tried once more in the end.
     manifest.quarantined = vec![QuarantinedBlock { id: alone.id, since_ms: 0, reason: String::new() }];
     assert_eq!(at(&manifest, 24), [[3]]);
     let jobs = plan(&manifest, 31 * DAY_MS, &settings);
     assert_eq!(jobs.iter().map(|job| job.drops_unreadable).collect::<Vec<_>>(), [true, true]);
-    assert_eq!(numbers(&plan_rewrites(&manifest, 40 * DAY_MS, &settings)), [[3]]);
+    assert_eq!(numbers(&plan_rewrites(&manifest, &Expired::new(), 40 * DAY_MS, &settings)), [[3]]);
 }
 
 /// I-COMPACT-1: what is rewritten becomes ours, and younger; it takes those along that would come to lose against it.
@@ -203,7 +203,9 @@ fn a_rewrite_changes_no_precedence() {
         made_at(5, hours(0, 9), 100 * MIB, 40 * HOUR_MS),
     ];
     let mut manifest = manifest(blocks.to_vec());
-    let rewrites = |manifest: &Manifest| numbers(&plan_rewrites(manifest, 50 * HOUR_MS, &CompactSettings::default()));
+    let rewrites = |manifest: &Manifest| {
+        numbers(&plan_rewrites(manifest, &Expired::new(), 50 * HOUR_MS, &CompactSettings::default()))
+    };
     manifest.deletions = vec![deletion(&[&blocks[0]])];
     assert_eq!(rewrites(&manifest), [[1, 2, 3]]);
     manifest.deletions = vec![deletion(&[&blocks[3]]), deletion(&[&blocks[4]])];

@@ -81,7 +81,7 @@ proptest! {
         runtime.block_on(async {
             let everything: Arc<[Matcher]> = Arc::new([]);
             let of_block = |block| Lane::of_block(block, everything.clone(), TimeRange::ALL, round_bytes);
-            let of_head = Lane::of_head(head.pin(&[], TimeRange::ALL));
+            let of_head = Lane::of_head(head.pin(&[], TimeRange::ALL), Past::of(&[], TimeRange::ALL));
             let mut lanes: Vec<Lane> = opened.into_iter().map(of_block).chain([of_head]).collect();
             loop {
                 let pieces = cut(&mut lanes, series_max).await.unwrap();
@@ -89,7 +89,7 @@ proptest! {
                     break;
                 }
                 for piece in &pieces {
-                    let (Piece::Block(_, _, range) | Piece::Head(_, range)) = piece;
+                    let (Piece::Block(_, _, range) | Piece::Head(_, _, range)) = piece;
                     assert!((1..=series_max).contains(&range.len()), "{range:?}");
                 }
                 found.extend(read(pieces).unwrap());

@@ -38,6 +38,7 @@ fn source(dir: &std::path::Path, samples: impl Fn(i64) -> Measurement) -> Tenant
         head: Arc::new(head),
         parts: vec![Arc::new(part)],
         new_deletions: Vec::new(),
+        past: Vec::new(),
         manifest: Arc::new(Manifest::default()),
         store: TenantStore::new(Store::memory(), TenantId::anonymous()),
         missing: Vec::new(),

@@ -106,12 +106,13 @@ impl Default for ScrubberConfig {
 }
 
 impl Config {
-    /// What of this concerns compaction.
-    pub fn compact_settings(&self) -> CompactSettings {
+    /// What of this concerns compaction. The error is what [`Config::check`] finds as well.
+    pub(crate) fn compact_settings(&self) -> Result<CompactSettings, ConfigError> {
         let settings = CompactSettings::default();
         // What is small waits for `ship.max_age` before it is shipped.
         let wait_max_ms = self.ship.max_age.ms.saturating_add(self.compactor.settle.ms).max(settings.wait_max_ms);
-        CompactSettings {
+        Ok(CompactSettings {
+            retentions: self.retention.retentions()?,
             interval_ms: self.compactor.interval.ms,
             jobs_at_once: self.compactor.jobs_at_once,
             settle_ms: self.compactor.settle.ms,
@@ -125,7 +126,7 @@ impl Config {
             bucket_index: self.compactor.bucket_index,
             bucket_index_refresh_ms: self.compactor.bucket_index_refresh.map(|refresh| refresh.ms),
             ..settings
-        }
+        })
     }
 
     /// What of this concerns garbage.

@@ -33,8 +33,6 @@ pub struct LimitsConfig {
     pub label_set_bytes_max: usize,
     /// How far ahead of now a sample may be.
     pub future_max: Duration,
-    /// Older samples are refused; none keeps everything.
-    pub retention: Option<Duration>,
     /// Refuses late samples of this age; none accepts any.
     pub out_of_order_max_age: Option<Duration>,
 }
@@ -64,7 +62,6 @@ impl Default for LimitsConfig {
             label_value_bytes_max: write.label_value_bytes_max,
             label_set_bytes_max: write.label_set_bytes_max,
             future_max: Duration::from_ms(write.future_max_ms),
-            retention: None,
             out_of_order_max_age: None,
         }
     }
@@ -87,7 +84,7 @@ impl Config {
             label_value_bytes_max: limits.label_value_bytes_max,
             label_set_bytes_max: limits.label_set_bytes_max,
             future_max_ms: limits.future_max.ms,
-            retention_ms: limits.retention.map(|retention| retention.ms),
+            retention_ms: None, // a tenant's own (`retention`),
             out_of_order_max_age_ms: limits.out_of_order_max_age.map(|age| age.ms),
             zeros_at_start: false, // each tenant's own wish: `intake`
         }

@@ -10,6 +10,7 @@ mod listeners;
 mod otlp;
 pub mod quantity;
 mod query;
+mod retention;
 
 pub use compactor::{CompactorConfig, ScrubberConfig};
 pub use ingest::{LogConfig, MemoryConfig, ShipConfig};
@@ -19,6 +20,7 @@ pub use listeners::{AdminConfig, AuthConfig, AuthMode, HttpConfig};
 pub use otlp::OtlpConfig;
 use quantity::Duration;
 pub use query::QueryConfig;
+pub use retention::RetentionConfig;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// What a write may contain.
     pub limits: LimitsConfig,
+    /// How long samples are kept.
+    pub retention: RetentionConfig,
     /// What tenants want of what is sent to them.
     pub intake: IntakeConfig,
     /// What becomes of OpenTelemetry's metrics.
@@ -88,6 +92,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             auth: AuthConfig::default(),
             limits: LimitsConfig::default(),
+            retention: RetentionConfig::default(),
             intake: IntakeConfig::default(),
             otlp: OtlpConfig::default(),
             memory: MemoryConfig::default(),
@@ -150,6 +155,7 @@ impl Config {
         }
         self.check_background()?;
         self.intake.screen()?;
+        self.retention.retentions()?;
         if self.memory.chunk_budget.bytes < 1 << 20 || self.memory.series_budget.bytes < 1 << 20 {
             return Err(ConfigError("memory.chunk_budget and memory.series_budget must be 1MiB or more".into()));
         }

@@ -75,12 +75,32 @@ fn nothing_is_deleted_too_early() {
 
 #[test]
 fn values_reach_the_settings() {
-    let config = Config::parse(
-        "limits: {series_max: 7, retention: 1d}\nlog: {sync: 100ms, replay_max: 1GiB}\nmemory: {chunk_budget: 3MiB}\n",
-    )
-    .unwrap();
+    let config =
+        Config::parse("limits: {series_max: 7}\nlog: {sync: 100ms, replay_max: 1GiB}\nmemory: {chunk_budget: 3MiB}\n")
+            .unwrap();
     let ingest = config.ingest_settings(3);
-    assert_eq!((ingest.limits.series_max, ingest.limits.retention_ms), (Some(7), Some(86_400_000)));
+    assert_eq!(ingest.limits.series_max, Some(7));
     assert_eq!((ingest.replay_bytes_max, ingest.chunk_budget_bytes, ingest.lanes), (1 << 30, 3 << 20, 3));
     assert_eq!(config.log_settings().sync, SyncMode::Interval(100));
+}
+
+#[test]
+fn retention_is_per_tenant_and_per_selector() {
+    let config = Config::parse(
+        "retention: {defaults: {raw: 90d}, tenants: {a: {series: [{match: '{env=\"dev\"}', raw: 7d}]}, b: {}}}\n",
+    )
+    .unwrap();
+    config.check().unwrap();
+    let retentions = config.compact_settings().unwrap().retentions;
+    let of = |name: &str| retentions.of(&longhaul_model::TenantId::parse(name).unwrap());
+    assert_eq!(of("other").raw_ms, Some(90 * 86_400_000));
+    assert_eq!((of("a").raw_ms, of("a").series[0].raw_ms, of("b").raw_ms), (None, 7 * 86_400_000, None));
+    for (yaml, says) in [
+        ("retention: {defaults: {raw: 10s}}", "less than 1h"),
+        ("retention: {defaults: {series: [{match: 'up{', raw: 1d}]}}", "retention.defaults.series: \"up{\""),
+        ("retention: {tenants: {'a/b': {}}}", "retention.tenants"),
+    ] {
+        let error = Config::parse(yaml).unwrap().check().unwrap_err().to_string();
+        assert!(error.contains(says), "{yaml}: {error}");
+    }
 }

@@ -88,7 +88,7 @@ pub(crate) fn limits(app: &App) -> DecodeLimits {
 pub(crate) async fn store(app: &App, tenant: &TenantId, decoded: Decoded) -> Result<Stored, IntakeError> {
     let Decoded { batch, refused } = decoded;
     let Screened { batch, dropped, refusals: unscreened } = app.screen.apply(tenant, batch, app.clock.now_ms());
-    let limits = WriteLimits { zeros_at_start: app.screen.wants_zeros_at_start(tenant), ..app.write_limits.clone() };
+    let limits = WriteLimits { zeros_at_start: app.screen.wants_zeros_at_start(tenant), ..app.write_limits(tenant) };
     let WriteReport { stored, histograms_stored, exemplars_stored, mut refusals } =
         app.ingester.write(tenant, &batch, &limits).await?;
     let not_decoded: u64 = refused.iter().map(|left_out| left_out.count).sum();

@@ -9,6 +9,7 @@ mod intake;
 mod otlp;
 mod query;
 mod read;
+mod retention;
 mod status;
 
 use crate::app::{App, AppState};
@@ -44,6 +45,7 @@ const NOW_MS: i64 = 1_704_067_800_500;
 /// A server without sockets.
 struct Server {
     app: AppState,
+    clock: Arc<ManualClock>,
     router: Router,
     _data_dir: tempfile::TempDir,
 }
@@ -60,7 +62,8 @@ struct Answer {
 impl Server {
     async fn start(config: Config) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW_MS));
+        let manual = Arc::new(ManualClock::at(NOW_MS));
+        let clock: Arc<dyn Clock> = manual.clone();
         let store = Store::memory();
         let mut id = 0;
         let ids = Arc::new(IdSource::new(move || {
@@ -83,7 +86,7 @@ impl Server {
             Arc::new(move |tenant, manifest| ingester.publish_manifest(tenant, manifest))
         };
         let compactor = Compactor::open(CompactorParts {
-            settings: config.compact_settings(),
+            settings: config.compact_settings().unwrap(),
             work_dir: data_dir.path().join("compact"),
             fs: Arc::new(RealFs),
             store: store.clone(),
@@ -102,7 +105,8 @@ impl Server {
         let queries_max = config.query.concurrent_max;
         let query_slots = Arc::new(Semaphore::new(queries_max));
         let app = AppState(Arc::new(App {
-            write_limits: config.write_limits(),
+            common_limits: config.write_limits(),
+            retentions: config.retention.retentions().unwrap(),
             screen: config.intake.screen().unwrap(),
             otlp_totals: TenantTotals::default(),
             started_ms: NOW_MS,
@@ -124,7 +128,7 @@ impl Server {
             collector,
             config,
         }));
-        Self { router: router(&app), app, _data_dir: data_dir }
+        Self { router: router(&app), app, clock: manual, _data_dir: data_dir }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -182,7 +186,12 @@ impl Server {
             histograms: 0..batch.histograms.len() as u32,
             exemplars: 0..batch.exemplars.len() as u32,
         });
-        let report = self.app.ingester.write(&TenantId::anonymous(), &batch, &self.app.write_limits).await.unwrap();
+        let report = self
+            .app
+            .ingester
+            .write(&TenantId::anonymous(), &batch, &self.app.write_limits(&TenantId::anonymous()))
+            .await
+            .unwrap();
         assert!(report.refusals.is_empty(), "{:?}", report.refusals);
     }
 }

@@ -49,7 +49,7 @@ async fn build_info(Tenant(_): Tenant) -> Response {
     }))
 }
 
-async fn runtime_info(State(app): State<AppState>, Tenant(_): Tenant) -> Response {
+async fn runtime_info(State(app): State<AppState>, Tenant(tenant): Tenant) -> Response {
     let started = Timestamp::from_millisecond(app.started_ms).unwrap_or_default().to_string();
     json::success(&json!({
         "startTime": started,
@@ -62,7 +62,7 @@ async fn runtime_info(State(app): State<AppState>, Tenant(_): Tenant) -> Respons
         "GOMEMLIMIT": 0,
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": retention(&app),
+        "storageRetention": app.config.retention.raw_of(&tenant),
     }))
 }
 
@@ -73,7 +73,7 @@ async fn config(State(app): State<AppState>, Tenant(_): Tenant) -> Result<Respon
 }
 
 /// The same under the names that Prometheus' flags have.
-async fn flags(State(app): State<AppState>, Tenant(_): Tenant) -> Response {
+async fn flags(State(app): State<AppState>, Tenant(tenant): Tenant) -> Response {
     let query = &app.config.query;
     let flags = BTreeMap::from([
         ("query.lookback-delta", query.lookback.to_string()),
@@ -83,7 +83,7 @@ async fn flags(State(app): State<AppState>, Tenant(_): Tenant) -> Response {
         ("storage.remote.read-concurrent-limit", query.concurrent_max.to_string()),
         ("storage.remote.read-max-bytes-in-frame", FRAME_BYTES_MAX.to_string()),
         ("storage.remote.read-sample-limit", query.samples_max.to_string()),
-        ("storage.tsdb.retention.time", retention(&app)),
+        ("storage.tsdb.retention.time", app.config.retention.raw_of(&tenant)),
         ("web.cors.origin", ".*".to_owned()),
         ("web.enable-admin-api", "false".to_owned()),
         ("web.enable-lifecycle", "false".to_owned()),
@@ -91,10 +91,6 @@ async fn flags(State(app): State<AppState>, Tenant(_): Tenant) -> Response {
         ("web.enable-remote-write-receiver", "true".to_owned()),
     ]);
     json::success(&flags)
-}
-
-fn retention(app: &AppState) -> String {
-    app.config.limits.retention.map_or(String::new(), |retention| retention.to_string())
 }
 
 /// The listener opens when the replay is done: whoever can ask finds nothing left of it.
