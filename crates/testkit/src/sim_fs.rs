@@ -216,6 +216,11 @@ impl SimFs {
         self.state.lock().faults.push(Fault { point, skip, errno });
     }
 
+    /// Takes back what [`Self::fail`] said of `point` and has not struck yet.
+    pub fn let_succeed(&self, point: FaultPoint) {
+        self.state.lock().faults.retain(|fault| fault.point != point);
+    }
+
     /// What [`Fs::space`] answers from now on. Appending does not use it up.
     pub fn set_space(&self, space: Space) {
         self.state.lock().space = space;

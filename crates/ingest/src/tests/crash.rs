@@ -148,6 +148,8 @@ impl Workload {
         while self.has_unsynced_end() {
             self.write(&ingester).await;
         }
+        // Nor may a sync fail from here on, while it closes or opens.
+        self.site.fs.let_succeed(FaultPoint::SyncData);
         ingester.close().await;
         self.count(&ingester);
         drop(ingester);
