@@ -97,11 +97,8 @@ pub(crate) async fn run(
     let (blocks_out, bytes_out) = (new.len() as u64, new.iter().map(|block| block.size_bytes).sum());
     let now_ms = inner.clock.now_ms();
     let change = |manifest: &Manifest| manifest.compact(base, &job.inputs, new.clone(), now_ms);
-    let operation = OperationId::new(inner.ids.random());
-    let committed = store.commit(Some(base), AUTHOR, operation, change).await;
-    drop(outputs);
-    Ok(match committed {
-        Ok(manifest) => Outcome::Done(Done {
+    let done = |manifest| {
+        Outcome::Done(Done {
             manifest,
             bytes_in: lives.iter().map(|live| live.size_bytes).sum(),
             blocks_out,
@@ -109,10 +106,11 @@ pub(crate) async fn run(
             samples_in: merged.account.samples_in,
             samples_duplicate: merged.account.duplicates,
             samples_deleted: merged.dropped.0,
-        }),
-        Err(CommitError::Rejected(rejected)) => Outcome::Obsolete(rejected),
-        Err(error) => return Err(error.into()),
-    })
+        })
+    };
+    let outcome = commit(inner, store, base, change, done).await;
+    drop(outputs);
+    outcome
 }
 
 /// Opens the blocks, merges them without what is to be left out of each, verifies; finds out which one is to blame when
@@ -172,11 +170,7 @@ async fn quarantine(
     let now_ms = inner.clock.now_ms();
     let reasons: Vec<_> = faults.iter().map(|fault| (fault.id, fault.reason.clone())).collect();
     let change = |manifest: &Manifest| manifest.quarantine_all(&reasons, now_ms);
-    match store.commit(Some(base), AUTHOR, OperationId::new(inner.ids.random()), change).await {
-        Ok(manifest) => Ok(Outcome::Quarantined(manifest, faults)),
-        Err(CommitError::Rejected(rejected)) => Ok(Outcome::Obsolete(rejected)),
-        Err(error) => Err(error.into()),
-    }
+    commit(inner, store, base, change, |manifest| Outcome::Quarantined(manifest, faults)).await
 }
 
 async fn drop_unreadable(
@@ -188,8 +182,19 @@ async fn drop_unreadable(
     let now_ms = inner.clock.now_ms();
     let ids: Vec<BlockId> = faults.iter().map(|fault| fault.id).collect();
     let change = |manifest: &Manifest| manifest.replace(&ids, Vec::new(), now_ms);
+    commit(inner, store, base, change, |manifest| Outcome::Dropped(manifest, faults)).await
+}
+
+/// Commits a change; what a manifest that has moved on rejects is planned again.
+async fn commit(
+    inner: &Inner,
+    store: &TenantStore,
+    base: &Manifest,
+    change: impl Fn(&Manifest) -> Result<Manifest, Rejected>,
+    outcome: impl FnOnce(Manifest) -> Outcome,
+) -> Result<Outcome, CompactError> {
     match store.commit(Some(base), AUTHOR, OperationId::new(inner.ids.random()), change).await {
-        Ok(manifest) => Ok(Outcome::Dropped(manifest, faults)),
+        Ok(manifest) => Ok(outcome(manifest)),
         Err(CommitError::Rejected(rejected)) => Ok(Outcome::Obsolete(rejected)),
         Err(error) => Err(error.into()),
     }
